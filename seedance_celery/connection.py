@@ -1,0 +1,215 @@
+"""A connection whose every step uses what is left of the request's time.
+
+The socket is never blocking: each wait is given its seconds, so a server that sends one byte a
+second is cut off, in headers, in a body, within one TLS record. That holds for processes, threads
+and greenlets alike, without a thread that watches.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from typing import Any, TypeVar, cast
+from urllib.parse import unquote, urlsplit
+
+from urllib3.util import wait_for_read, wait_for_write
+
+__all__ = ["Address", "Connection", "Limits", "Stream"]
+
+MAX_RECEIVED = 2 * 1024 * 1024
+"""Bytes of one reply in all, headers and framing included."""
+BUFFER = 64 * 1024
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The time that a request may take."""
+
+    connect: float
+    """Seconds for each step of connecting: each address of the host, each wait of a handshake."""
+    read: float
+    """Seconds without a byte."""
+    deadline: float
+    """When the request as a whole is given up (`time.monotonic`). Resolving the host's name alone
+    is not bounded by it, but by the system's resolver: nothing has been sent by then."""
+
+    def left(self, at_most: float) -> float:
+        """Return the seconds one step may take, or raise TimeoutError."""
+        seconds = min(at_most, self.deadline - time.monotonic())
+        if seconds <= 0:
+            raise TimeoutError("the request's time is up")
+        return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the API is, and how to get there."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    proxy: str = field(default="", repr=False)
+    """`http://[user:password@]host[:port]` of a proxy that understands CONNECT."""
+
+
+class Connection(HTTPConnection):
+    """A connection of the process `pid`, kept since `kept_at` (`time.monotonic`) if it ever was."""
+
+    # http.client would open a second connection in the middle of a request.
+    auto_open = 0
+    stream: Stream
+
+    def __init__(self, address: Address, limits: Limits) -> None:
+        self.pid = os.getpid()
+        self.kept_at: float | None = None
+        self._address = address
+        self._limits = limits
+        self.default_port = 443 if address.tls else 80
+        proxy = urlsplit(address.proxy)
+        if not proxy.hostname:
+            super().__init__(address.host, address.port)
+            return
+        super().__init__(proxy.hostname, proxy.port or 80)
+        self.set_tunnel(address.host, address.port, _proxy_headers(proxy.username, proxy.password))
+
+    def connect(self) -> None:
+        """Connect, through the proxy where there is one, and shake hands."""
+        self.stream = Stream(_connected(self.host, self.port, self._limits), self._limits)
+        # http.client uses only sendall, makefile and close of a socket.
+        self.sock = cast("socket.socket", self.stream)
+        if self._address.proxy:
+            self._tunnel()  # type: ignore[attr-defined]  # typeshed leaves it out
+        if self._address.tls is not None:
+            self.stream.start_tls(self._address.tls, self._address.host)
+
+
+class Stream:
+    """What http.client needs of a socket, within limits."""
+
+    def __init__(self, sock: socket.socket, limits: Limits) -> None:
+        self.received = 0
+        self._sock = sock
+        self._limits = limits
+        self._patience = limits.connect
+        self._readers = 0
+        self._is_closing = False
+        sock.setblocking(False)
+
+    def restart(self, limits: Limits) -> None:
+        """Start the limits of the next request."""
+        self._limits = limits
+        self._patience = limits.read
+        self.received = 0
+
+    def start_tls(self, context: ssl.SSLContext, host: str) -> None:
+        """Put TLS over the connection and check whom it leads to."""
+        self._sock = secure = context.wrap_socket(
+            self._sock, server_hostname=host, do_handshake_on_connect=False
+        )
+        self._attempt(lambda _: secure.do_handshake(), None, wait_for_read)
+
+    def has_input(self) -> bool:
+        """Tell whether there is something to read now: bytes, or the end."""
+        return wait_for_read(self._sock, 0)
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of it, or raise OSError."""
+        view = memoryview(data)
+        while view:
+            sent = self._attempt(self._sock.send, view, wait_for_write)
+            if not sent:  # gevent's TLS says 0 instead of raising
+                self._wait(wait_for_write)
+            view = view[sent:]
+
+    def receive_into(self, buffer: Any) -> int:
+        """Read what is there into the buffer; 0 at the end."""
+        size = self._attempt(self._sock.recv_into, buffer, wait_for_read)
+        self.received += size
+        if self.received > MAX_RECEIVED:
+            raise OSError("the reply is too large")
+        return size
+
+    def makefile(self, *args: Any, **kwargs: Any) -> io.BufferedReader:
+        """Return a buffered reader; `close` waits for it to be closed, as a socket's does."""
+        self._readers += 1
+        return io.BufferedReader(_Reader(self), BUFFER)
+
+    def close(self) -> None:
+        """Close the socket, once its readers are closed."""
+        self._is_closing = True
+        self._close_when_unused()
+
+    def reader_closed(self) -> None:
+        """Take note that a reader is closed."""
+        self._readers -= 1
+        self._close_when_unused()
+
+    def _close_when_unused(self) -> None:
+        if self._is_closing and not self._readers:
+            self._sock.close()
+
+    def _attempt(self, step: Callable[[Any], T], argument: Any, wait: Callable[..., bool]) -> T:
+        while True:
+            try:
+                return step(argument)
+            except ssl.SSLWantReadError:
+                self._wait(wait_for_read)
+            except ssl.SSLWantWriteError:
+                self._wait(wait_for_write)
+            except BlockingIOError:
+                self._wait(wait)
+
+    def _wait(self, wait: Callable[..., bool]) -> None:
+        if not wait(self._sock, self._limits.left(self._patience)):
+            raise TimeoutError("nothing came or went in time")
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._stream.receive_into(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._stream.reader_closed()
+
+
+def _connected(host: str, port: int, limits: Limits) -> socket.socket:
+    error = OSError("the host's name has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(limits.left(limits.connect))
+            sock.connect(address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as failure:
+            sock.close()
+            error = failure
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise error
+
+
+def _proxy_headers(user: str | None, password: str | None) -> dict[str, str]:
+    if user is None:
+        return {}
+    pair = f"{unquote(user)}:{unquote(password or '')}".encode()
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
