@@ -1,0 +1,73 @@
+"""What time it is: the database's time, so that a worker whose clock is wrong changes nothing.
+
+Times go into statements as SQL expressions, and come back with a row (`Video.now`). Tests install
+a clock of their own; see `seedance_celery.testing`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import DateTimeField, ExpressionWrapper
+from django.db.models.functions import Now
+
+__all__ = ["Clock", "after", "installed", "now", "sleep"]
+
+
+class _UtcNow(Now):
+    # MySQL's CURRENT_TIMESTAMP is in the session's time zone, which Django leaves as it is.
+    def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
+        template = "UTC_TIMESTAMP(6)" if connection.timezone_name == "UTC" else None
+        if template is None:
+            return super().as_mysql(compiler, connection, **context)
+        return self.as_sql(compiler, connection, template=template, **context)
+
+
+class Clock:
+    """The database's clock, and the process's sleep."""
+
+    def now(self) -> Any:
+        """Return the time as an expression."""
+        return _UtcNow()
+
+    def after(self, seconds: float) -> Any:
+        """Return the time in so many seconds (or before, when negative) as an expression."""
+        then = _UtcNow() + timedelta(seconds=seconds)
+        return ExpressionWrapper(then, output_field=DateTimeField())
+
+    def sleep(self, seconds: float) -> None:
+        """Wait in this process."""
+        time.sleep(seconds)
+
+
+_clock = Clock()
+
+
+def now() -> Any:
+    """Return the time as an expression."""
+    return _clock.now()
+
+
+def after(seconds: float) -> Any:
+    """Return the time in so many seconds as an expression."""
+    return _clock.after(seconds)
+
+
+def sleep(seconds: float) -> None:
+    """Wait in this process: only where there is no broker to wait in."""
+    _clock.sleep(max(0.0, seconds))
+
+
+@contextlib.contextmanager
+def installed(clock: Clock) -> Iterator[Clock]:
+    """Let another clock rule this process, for a test."""
+    global _clock
+    previous, _clock = _clock, clock
+    try:
+        yield clock
+    finally:
+        _clock = previous

@@ -1,0 +1,118 @@
+"""Sending this package's tasks: the one place that gives the broker something of ours.
+
+A message that cannot be sent is never the caller's error: the row waits, and the sweep sends it
+later.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from celery import current_app
+from kombu.exceptions import KombuError, OperationalError
+from kombu.utils.json import dumps, loads
+
+from .conf import get_settings
+
+__all__ = [
+    "BROKER_ERRORS",
+    "CREATE",
+    "POLL",
+    "REFRESH",
+    "STORE",
+    "SUBMIT",
+    "SWEEP",
+    "delay",
+    "is_keepable",
+    "queue_for",
+    "resend",
+    "send",
+    "signature_text",
+]
+
+logger = logging.getLogger(__name__)
+
+_TASKS = "seedance_celery.tasks."
+CREATE = _TASKS + "create_video"
+SUBMIT = _TASKS + "submit_video"
+POLL = _TASKS + "poll_video"
+STORE = _TASKS + "store_video"
+REFRESH = _TASKS + "refresh_video"
+SWEEP = _TASKS + "sweep_videos"
+
+BROKER_ERRORS = (OperationalError, KombuError, OSError)
+
+# One more try, at once: a view or a sweep does not wait for a broker that is down.
+RETRY_POLICY = {"max_retries": 1, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 0.2}
+
+# What a canvas would do next stays in the row: a copy that dies must not take it along, and
+# Celery must not run errbacks for it. An old `expires` would drop the copy.
+NOT_SENT_AGAIN = ("chain", "chord", "link", "link_error", "expires", "eta", "countdown")
+
+
+def queue_for(name: str) -> str | None:
+    """Return the queue of a task of ours, or None for the project's routing."""
+    settings = get_settings()
+    return (settings.store_queue if name == STORE else None) or settings.queue
+
+
+def send(name: str, args: Sequence[Any], **options: Any) -> bool:
+    """Send a task of ours by name; return whether the broker took it."""
+    app = cast("Any", current_app)._get_current_object()
+    task = app.tasks.get(name)
+    if task is None:
+        options = {"queue": queue_for(name), "argsrepr": "()", **options}
+        return _sent(name, lambda **o: app.send_task(name, args, **o), options)
+    return _sent(name, lambda **o: task.apply_async(args, **o), options)
+
+
+def resend(text: str, countdown: float = 0) -> bool:
+    """Send a kept task again, without its canvas; return whether the broker took it."""
+    stored = loads(text)
+    options = {k: v for k, v in stored["options"].items() if k not in NOT_SENT_AGAIN}
+    options |= delay(countdown)
+    signature = current_app.signature({**stored, "options": options})
+    return _sent(stored["task"], signature.apply_async, {})
+
+
+def delay(countdown: float) -> dict[str, float]:
+    """Return the options of a message that is to wait so many seconds."""
+    if countdown <= 0:
+        return {}
+    # RabbitMQ's delayed delivery takes whole seconds, and Celery raises ValueError for none. Only
+    # a simulator on this machine may be asked for more often than each second.
+    is_quick = get_settings().poll_countdown[0] < 1
+    return {"countdown": countdown if is_quick else max(1.0, countdown)}
+
+
+def signature_text(name: str, args: Sequence[Any], **options: Any) -> str:
+    """Return a task of ours in the form in which tasks are kept."""
+    kept = {"task": name, "args": list(args), "kwargs": {}, "options": options}
+    return str(dumps({**kept, "subtask_type": None, "immutable": False}))
+
+
+def is_keepable(signature: Any) -> bool:
+    """Tell whether a signature comes back from JSON as it was."""
+    try:
+        return bool(_plain(loads(dumps(signature))) == _plain(signature))
+    except (TypeError, ValueError):
+        return False
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _sent(name: str, publish: Callable[..., Any], options: dict[str, Any]) -> bool:
+    try:
+        publish(retry_policy=RETRY_POLICY, add_to_parent=False, **options)
+    except BROKER_ERRORS as error:
+        logger.info("%s waits for the sweep: the broker is away (%s)", name, type(error).__name__)
+        return False
+    return True

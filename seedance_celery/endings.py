@@ -1,0 +1,87 @@
+"""How a video ends: announced once, and whoever waited goes on."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+
+from . import dispatch, signals
+from .conf import get_settings
+from .models import Video
+
+__all__ = ["announce_again", "end", "finish", "next_late_poll", "settle"]
+
+logger = logging.getLogger(__name__)
+
+Status = Video.Status
+
+
+def end(video: Video, event: str, **changes: Any) -> bool:
+    """End a video, by an update guarded by the row as it was read; return whether it won.
+
+    The winner announces it, once the update is committed.
+    """
+    won = video.move(
+        (video.status,),
+        **changes,
+        announced_at=None,
+        announce_tries=0,
+        resends=0,
+        overdue_at=_lease(video),
+        history=video.noted(event),
+    )
+    if won:
+        logger.info("Video %s: %s", video, event)
+        transaction.on_commit(partial(finish, video), using=video.db)
+    return won
+
+
+def finish(video: Video) -> None:
+    """Announce an end and let what waited for it go on. The caller has just won the row."""
+    if video.status == Status.COMPLETED and _is_to_store(video):
+        video.keep(dispatch.STORE, {"video_pk": str(video.pk)}, f"seedance-store-{video.pk}")
+    if signals.announce(video):
+        settle(video)
+
+
+def settle(video: Video) -> None:
+    """Let what waited for an announced video go on, and say when the row is looked at again."""
+    # Only now: under READ COMMITTED, a release within the transaction that ended the video would
+    # miss a task that parks meanwhile.
+    if video.is_finished:
+        video.release(dispatch.POLL, dispatch.CREATE)
+    own = Video.objects.using(video.db).filter(pk=video.pk, poll_token=video.poll_token)
+    own.update(overdue_at=_next_turn(video))
+
+
+def announce_again(video: Video) -> None:
+    """Announce what a process that died left unannounced, unless another copy does."""
+    tries = video.announce_tries + 1
+    if video.move((video.status,), overdue_at=_lease(video), announce_tries=tries):
+        finish(video)
+
+
+def next_late_poll(video: Video) -> datetime | None:
+    """Return when a timed-out video is asked for once more, or None."""
+    ages = get_settings().late_polls
+    if video.late_polls >= len(ages) or video.finished_at is None or video.api_id is None:
+        return None
+    return video.finished_at + timedelta(seconds=ages[video.late_polls])
+
+
+def _next_turn(video: Video) -> datetime | None:
+    if video.status == Status.TIMED_OUT:
+        return next_late_poll(video)
+    return None if video.is_finished else video.deadline_at
+
+
+def _is_to_store(video: Video) -> bool:
+    return not video.file and (video.store_wanted or get_settings().auto_store)
+
+
+def _lease(video: Video) -> datetime:
+    return video.now + timedelta(seconds=get_settings().resend_after)

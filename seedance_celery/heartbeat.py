@@ -1,0 +1,57 @@
+"""Holding a lease while something slow runs in this process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+from django.db import DatabaseError, connections
+
+__all__ = ["Heartbeat"]
+
+logger = logging.getLogger(__name__)
+
+LONGEST = 6 * 3600.0
+"""Seconds after which what runs counts as hung, and its lease may pass to another."""
+
+
+class Heartbeat:
+    """Renew a lease every so many seconds, from a thread that is started for it.
+
+    What is quick never touches the database: the first renewal comes after `every` seconds.
+    """
+
+    def __init__(self, renew: Callable[[], object], every: float) -> None:
+        self._renew = renew
+        self._every = every
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="seedance-lease", daemon=True)
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        beats = int(LONGEST / self._every)
+        while beats and not self._done.wait(self._every):
+            beats -= 1
+            self._beat()
+
+    def _beat(self) -> None:
+        try:
+            self._renew()
+        except DatabaseError as error:
+            logger.info("A lease was not renewed (%s)", type(error).__name__)
+        finally:
+            connections.close_all()

@@ -1,0 +1,334 @@
+"""Keeping a task of someone's canvas, parking it, and continuing the canvas once.
+
+Celery never holds the canvas of a task that was kept: between publishing a continuation and
+running errbacks it has no hook, so a broker that is down, a time limit or a failing result backend
+would run a refund and later the next step as well. The body continues the canvas itself, from the
+row.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, NoReturn, TypeAlias, TypeVar
+
+from celery import Task, group
+from celery.canvas import Signature
+from celery.exceptions import Ignore, NotRegistered, Reject
+from celery.utils.functional import arity_greater
+from django.db import DatabaseError, connections
+from django.db.models import Exists
+from kombu.utils.json import dumps, loads
+
+from . import cadence, clock, dispatch
+from .conf import get_settings
+from .models import KeptTask, Video
+
+__all__ = [
+    "again",
+    "conclude",
+    "enter",
+    "find",
+    "insert",
+    "is_ours",
+    "park",
+    "postpone",
+    "text_of",
+    "wait",
+]
+
+AnyTask: TypeAlias = "Task[Any, Any]"
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+CONCLUDING = "seedance_concluding"
+"""The attribute of a task's request that says: what happens to it now is our doing."""
+STRIPPED = "seedance_stripped"
+"""The attribute of a task's request that says: its canvas is in the row now."""
+
+RECORD_TRIES = 6
+"""How often it is tried to write down that a continuation was sent: for about three seconds."""
+
+DELAYED = "celery_delayed_delivery"
+
+
+# Keeping.
+
+
+def text_of(task: AnyTask, args: list[Any], kwargs: dict[str, Any]) -> str:
+    """Return the running task with its canvas as text; "" where it would not come back the same."""
+    request = task.request
+    signature = dict(
+        task.signature_from_request(request, tuple(args), kwargs, retries=request.retries)
+    )
+    signature["options"] = _undelayed(signature["options"])
+    if dispatch.is_keepable(signature):
+        return str(dumps(signature))
+    logger.warning(
+        "%s[%s] has arguments in its canvas that are no JSON: it waits by retrying, and a crash "
+        "can lose it. Give the later tasks ids instead of objects.",
+        task.name,
+        request.id,
+    )
+    return ""
+
+
+def _undelayed(options: dict[str, Any]) -> dict[str, Any]:
+    # RabbitMQ's delayed delivery came through an exchange of its own, whose routing key is the
+    # delay in bits and then the queue's.
+    if not str(options.get("exchange") or "").startswith(DELAYED):
+        return options
+    queue = str(options["routing_key"]).split(".", 28)[-1]
+    rest = {k: v for k, v in options.items() if k not in ("exchange", "routing_key")}
+    return {**rest, "queue": queue}
+
+
+def find(celery_id: str | None) -> KeptTask | None:
+    """Return the kept row of a Celery id."""
+    if not celery_id:
+        return None
+    return KeptTask.objects.primary().filter(celery_id=celery_id).first()
+
+
+def insert(
+    task: AnyTask, video: Video, text: str, timeout: float | None = None
+) -> tuple[KeptTask, bool]:
+    """Keep the running task for a video; return its row and whether it is new.
+
+    A new row starts out leased to this process.
+    """
+    lease = clock.after(get_settings().resend_after)
+    celery_id = task.request.id
+    values = {
+        "task": task.name,
+        "video": video,
+        "signature": text,
+        "timeout_at": _own_timeout(video, timeout),
+        "due_at": lease if text else None,
+        "lease_until": lease,
+    }
+    rows = KeptTask.objects.using(video.db)
+    return rows.get_or_create(celery_id=celery_id, defaults=values)
+
+
+def _own_timeout(video: Video, timeout: float | None) -> datetime | None:
+    if timeout is None:
+        return None
+    own = video.now + timedelta(seconds=timeout)
+    return own if video.deadline_at is None or own < video.deadline_at else None
+
+
+def enter(task: AnyTask, kept: KeptTask, video: Video, *, is_new: bool) -> None:
+    """Start to work on a kept task; end silently where it is done, or another copy's.
+
+    `video` is what the message is about: another one is followed as well, and said.
+    """
+    if kept.video_id != video.pk:
+        logger.warning(
+            "%s[%s] came with another video: its create ran twice", task.name, kept.celery_id
+        )
+    if not is_new and (kept.finished_at or not kept.claim(get_settings().resend_after)):
+        raise Ignore
+    if kept.signature:
+        _strip(task)
+
+
+def _strip(task: AnyTask) -> None:
+    request = task.request
+    request.callbacks = request.chain = request.errbacks = request.chord = None
+    setattr(request, STRIPPED, True)
+
+
+def again(task: AnyTask) -> NoReturn:
+    """End this run because the database is away: nothing happened, and a later run goes on."""
+    if getattr(task.request, STRIPPED, False):
+        raise Ignore
+    retry(task)
+
+
+# Waiting.
+
+
+def park(kept: KeptTask, waiting: Any, due_at: datetime | None = None) -> bool:
+    """Let a task wait in its row, while its video is among `waiting`; return whether it does.
+
+    One statement looks at the video and parks, after the row was committed: in any other order
+    the end of the video could be missed.
+    """
+    still = waiting.primary().filter(pk=kept.video_id)
+    return bool(kept.mine().filter(Exists(still)).update(due_at=due_at, lease_until=None))
+
+
+def wait(task: AnyTask, kept: KeptTask) -> NoReturn:
+    """End this run of a task that was parked: by a retry where its canvas could not be kept."""
+    if kept.signature:
+        raise Ignore
+    retry(task)
+
+
+def retry(task: AnyTask, countdown: float | None = None) -> NoReturn:
+    """Retry with the canvas in the message; where the broker is away, leave the message there."""
+    countdown = countdown or cadence.countdown(*get_settings().poll_countdown)
+    try:
+        options: Any = dispatch.delay(countdown)
+        raise task.retry(max_retries=None, **options)
+    except Reject as reject:
+        raise Reject("the broker is away", requeue=True) from reject
+
+
+def postpone(task: AnyTask, kept: KeptTask, seconds: float) -> NoReturn:
+    """Come back to a task in so many seconds; end this run."""
+    due_at = clock.after(seconds + get_settings().resend_after)
+    if not kept.signature:
+        retry(task, seconds)
+    if kept.mine().update(due_at=due_at, lease_until=None):
+        kept.send(seconds)
+    raise Ignore
+
+
+# Continuing.
+
+
+def conclude(task: AnyTask, kept: KeptTask, outcome: T | Exception) -> T:
+    """Continue a canvas: return the outcome, or raise it where it is an exception."""
+    if not kept.renew(get_settings().resend_after):
+        raise Ignore
+    setattr(task.request, CONCLUDING, kept.celery_id)
+    if isinstance(outcome, Exception):
+        _fail(task, kept, outcome)
+    try:
+        return _succeed(task, kept, outcome)
+    except (Ignore, DatabaseError):
+        raise
+    except Exception as error:
+        logger.exception("%s cannot go on", kept)
+        _fail(task, kept, error)
+
+
+def is_ours(request: Any, celery_id: str | None) -> bool:
+    """Tell whether what just happened to a task is our doing, not a time limit's or a crash's."""
+    return bool(celery_id) and getattr(request, CONCLUDING, None) == celery_id
+
+
+def _options(kept: KeptTask) -> dict[str, Any]:
+    options = loads(kept.signature)["options"] if kept.signature else {}
+    return {name: options.get(name) for name in ("link", "link_error", "chain", "chord")}
+
+
+def _succeed(task: AnyTask, kept: KeptTask, result: T) -> T:
+    if not kept.signature:
+        return result
+    canvas = _options(kept)
+    if kept.published_at is None:
+        steps = [partial(_apply, task, link) for link in _listed(canvas["link"])]
+        if canvas["chain"]:
+            steps.append(partial(_apply_chain, task, canvas["chain"]))
+        _publish(kept, [partial(step, result) for step in steps])
+    # The chord is Celery's to count: it knows a part that comes twice by its id.
+    task.request.chord = canvas["chord"]
+    return result
+
+
+def _fail(task: AnyTask, kept: KeptTask, error: Exception) -> NoReturn:
+    if not kept.signature:
+        raise error
+    if kept.raised_at is not None:
+        publish_errbacks(task, kept)
+        raise Ignore
+    canvas = _options(kept)
+    request = task.request
+    request.chain = canvas["chain"]
+    request.chord = canvas["chord"]
+    inline, _ = _sorted(task, canvas["link_error"])
+    request.errbacks = inline or None
+    raise error
+
+
+def publish_errbacks(task: AnyTask, kept: KeptTask) -> None:
+    """Send the errbacks that run as tasks, and finish the kept task."""
+    _, sent = _sorted(task, _options(kept)["link_error"])
+    request = task.request
+    ids: dict[str, Any] = {"parent_id": request.id, "root_id": request.root_id or request.id}
+    steps = [
+        partial(task.app.signature(errback).apply_async, (request.id,), **ids) for errback in sent
+    ]
+    if kept.published_at is None:
+        _publish(kept, steps)
+    kept.mine().finish()
+
+
+def _sorted(task: AnyTask, errbacks: Any) -> tuple[list[Any], list[Any]]:
+    """Return the errbacks that Celery calls in the worker, and those that it sends as tasks."""
+    inline: list[Any] = []
+    sent: list[Any] = []
+    for errback in _listed(errbacks):
+        (inline if _is_inline(task, errback) else sent).append(errback)
+    return inline, sent
+
+
+def _is_inline(task: AnyTask, errback: Any) -> bool:
+    # Celery's own rule (celery.backends.base): more than one argument, and not a bound task.
+    signature = task.app.signature(errback)
+    try:
+        header = getattr(signature.type, "__header__", None)
+    except NotRegistered:
+        return False
+    return header is not None and not isinstance(header, partial) and bool(arity_greater(header, 1))
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _apply(task: AnyTask, link: Any, result: Any) -> None:
+    _go(task, task.app.signature(link), result)
+
+
+def _apply_chain(task: AnyTask, chain: list[Any], result: Any) -> None:
+    # Celery keeps the rest of a chain in reverse.
+    _go(task, task.app.signature(chain[-1]), result, chain=list(chain[:-1]))
+
+
+def _go(task: AnyTask, signature: Signature | group, result: Any, **options: Any) -> None:
+    request = task.request
+    info = request.delivery_info or {}
+    if task.app.conf.task_inherit_parent_priority:
+        options["priority"] = info.get("priority")
+    signature.apply_async(
+        (result,), parent_id=request.id, root_id=request.root_id or request.id, **options
+    )
+
+
+def _publish(kept: KeptTask, steps: Iterable[Callable[[], object]]) -> None:
+    """Take each step that is not taken yet. Where the broker is away the sweep comes back."""
+    todo = list(steps)
+    for number, step in enumerate(todo, start=1):
+        if number <= kept.published:
+            continue
+        try:
+            step()
+        except dispatch.BROKER_ERRORS as error:
+            logger.info("%s goes on later: the broker is away (%s)", kept, type(error).__name__)
+            due_at = clock.after(get_settings().resend_after)
+            kept.mine().update(lease_until=None, due_at=due_at)
+            raise Ignore from error
+        _record(kept, published=number)
+    _record(kept, published_at=clock.now())
+
+
+def _record(kept: KeptTask, **changes: Any) -> None:
+    """Write down that a step was taken. It cannot be taken back, so a blip must not lose it."""
+    for attempt in range(RECORD_TRIES):
+        try:
+            kept.mine().update(**changes)
+            return
+        except DatabaseError:
+            if attempt == RECORD_TRIES - 1:
+                raise
+            connections[KeptTask.objects.primary().db].close_if_unusable_or_obsolete()
+            clock.sleep(0.1 * 2.0**attempt)

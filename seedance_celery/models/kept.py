@@ -1,0 +1,122 @@
+"""A task of someone's canvas, kept so that no crash can lose what comes after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models, router
+from django.utils.translation import gettext_lazy as _
+
+from .. import clock, dispatch
+from .fields import OpaqueField
+
+__all__ = ["KeptTask", "keep_unfinished"]
+
+
+def keep_unfinished(collector: Any, field: Any, sub_objs: Any, using: str) -> None:
+    """Refuse to delete a video while tasks wait for it; finished ones go with it."""
+    waiting = sub_objs.filter(finished_at__isnull=True)
+    if waiting.exists():
+        message = (
+            "Tasks still wait for this video: their chains would never go on. Call "
+            "video.stop_waiting() first."
+        )
+        raise models.ProtectedError(message, set(waiting[:100]))
+    models.CASCADE(collector, field, sub_objs, using)
+
+
+class KeptTaskQuerySet(models.QuerySet["KeptTask"]):
+    def primary(self) -> KeptTaskQuerySet:
+        """Use the database that is written to."""
+        return self.using(router.db_for_write(self.model))
+
+    def unfinished(self) -> KeptTaskQuerySet:
+        """Tasks that have not continued their canvas yet."""
+        return self.filter(finished_at__isnull=True)
+
+    def unclaimed(self) -> KeptTaskQuerySet:
+        """Tasks that nobody works on right now."""
+        free = models.Q(lease_until__isnull=True) | models.Q(lease_until__lte=clock.now())
+        return self.filter(free)
+
+    def make_due(self, after: float) -> list[KeptTask]:
+        """Return the tasks to send now; the sweep sends them `after` seconds on otherwise."""
+        # The update comes first and takes all: it waits for a task that is just being parked,
+        # which would be missed by reading first.
+        waiting = self.unfinished().exclude(signature="")
+        waiting.update(due_at=clock.after(after))
+        return list(waiting.unclaimed())
+
+    def finish(self) -> int:
+        """Mark the tasks as done with: late copies of them end silently."""
+        return self.unfinished().update(finished_at=clock.now(), due_at=None, lease_until=None)
+
+
+class KeptTask(models.Model):
+    """One task in a user's canvas that waits for, buys or stores a video.
+
+    While `due_at` is null the task is parked: no message of it exists, and the end of its video
+    makes it due.
+    """
+
+    celery_id = OpaqueField(_("Celery id"), max_length=255, unique=True)
+    task = models.CharField(_("task"), max_length=100)
+    video = models.ForeignKey(
+        "seedance_celery.Video",
+        on_delete=keep_unfinished,
+        related_name="kept_tasks",
+        verbose_name=_("video"),
+    )
+    signature = models.TextField(_("signature"), blank=True)
+    """The task as it was sent, with its canvas, as JSON; empty where it cannot be kept."""
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    timeout_at = models.DateTimeField(_("times out at"), null=True, blank=True)
+    """When this task alone stops waiting, where that is sooner than the video's deadline."""
+    due_at = models.DateTimeField(_("due at"), null=True, blank=True)
+    lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
+    claim_token = models.PositiveIntegerField(_("claim token"), default=1)
+    """The fence: whoever claims the task moves it on, and acts only while it stays."""
+    sends = models.PositiveIntegerField(_("sends"), default=0)
+    """How often it was sent again and stayed unheard."""
+    published = models.PositiveIntegerField(_("published"), default=0)
+    """How many of its continuations are with the broker."""
+    published_at = models.DateTimeField(_("published at"), null=True, blank=True)
+    raised_at = models.DateTimeField(_("raised at"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+
+    objects = KeptTaskQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("kept task")
+        verbose_name_plural = _("kept tasks")
+        indexes = [models.Index(fields=["due_at"], name="seedance_kept_due")]
+
+    def __str__(self) -> str:
+        return f"{self.task.rpartition('.')[2]} {self.celery_id}"
+
+    def mine(self) -> KeptTaskQuerySet:
+        """This row, as long as nobody else has claimed it."""
+        rows = type(self).objects.primary().unfinished()
+        return rows.filter(pk=self.pk, claim_token=self.claim_token)
+
+    def claim(self, seconds: float) -> bool:
+        """Take the right to work on the task, for so many seconds; return whether it was free."""
+        until = clock.after(seconds)
+        token = self.claim_token + 1
+        free = self.mine().unclaimed()
+        won = free.update(claim_token=token, lease_until=until, due_at=until, sends=0)
+        if won:
+            self.claim_token = token
+        return bool(won)
+
+    def renew(self, seconds: float) -> bool:
+        """Keep the right for so many seconds more; return whether it was still this process's."""
+        until = clock.after(seconds)
+        return bool(self.mine().update(lease_until=until, due_at=until))
+
+    def send(self, countdown: float = 0) -> bool:
+        """Send the task again under its own Celery id, without its canvas.
+
+        Returns whether the broker took it. Tasks that cannot be kept wait by themselves.
+        """
+        return bool(self.signature) and dispatch.resend(self.signature, countdown)

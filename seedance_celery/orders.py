@@ -1,0 +1,129 @@
+"""What is asked for, as a row: checked, and there once whoever asks twice."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.files.storage import Storage, storages
+from django.db import IntegrityError, transaction
+
+from . import clock
+from .catalog import IMAGE_HEAD, validate_create
+from .conf import get_settings
+from .exceptions import InvalidRequest
+from .models import Video
+
+__all__ = ["order"]
+
+
+def order(
+    prompt: str,
+    *,
+    model: str | None = None,
+    seconds: int | None = None,
+    size: str | None = None,
+    images: Iterable[Any] = (),
+    account: str | None = None,
+    idempotency_key: str | None = None,
+    metadata: Any = None,
+    timeout: float | None = None,
+    celery_id: str | None = None,
+    store: bool | None = None,
+) -> tuple[Video, bool]:
+    """Insert a row for a video to buy; return it and whether it is new.
+
+    Raises `InvalidRequest` (naming the field) for what the API would refuse, `UnknownAccount` for
+    an account that is not configured. The same Celery id, or the same idempotency key on an
+    account, returns the row that is there.
+    """
+    settings = get_settings()
+    name = settings.account(account).name
+    model = model or settings.default_model
+    names = _names(images)
+    _validate(prompt, model, seconds, size, names)
+    values = {
+        "account": name,
+        "model": model,
+        "prompt": prompt,
+        "seconds": seconds,
+        "size": size or "",
+        "images": names,
+        "metadata": _jsonable(metadata),
+        "timeout": timeout or settings.timeout,
+        "store_wanted": bool(store),
+        "create_celery_id": celery_id,
+        "idempotency_key": _key(idempotency_key),
+        "created_at": clock.now(),
+    }
+    return _inserted(values)
+
+
+def _inserted(values: dict[str, Any]) -> tuple[Video, bool]:
+    rows = Video.objects.primary()
+    found = _existing(values)
+    if found is not None:
+        return found, False
+    try:
+        with transaction.atomic(using=rows.db):
+            return rows.create(**values).current(), True
+    except IntegrityError:
+        found = _existing(values)
+        if found is None:
+            raise
+        return found, False
+
+
+def _existing(values: dict[str, Any]) -> Video | None:
+    rows = Video.objects.primary().with_now()
+    found = None
+    if values["create_celery_id"]:
+        found = rows.filter(create_celery_id=values["create_celery_id"]).first()
+    if found is None and values["idempotency_key"]:
+        key = {"account": values["account"], "idempotency_key": values["idempotency_key"]}
+        found = rows.filter(**key).first()
+    return found
+
+
+def _names(images: Iterable[Any]) -> list[list[Any]]:
+    """Return `[storage name, is ours to remove]` for each image."""
+    if isinstance(images, (str, bytes)):
+        raise InvalidRequest("images is a list of names in the storage, not one name.", "images")
+    return [[image, False] if isinstance(image, str) else list(image) for image in images]
+
+
+def _validate(
+    prompt: str, model: str, seconds: int | None, size: str | None, names: list[list[Any]]
+) -> None:
+    settings = get_settings()
+    heads = [_head(storages[settings.storage], name) for name, _ in names]
+    validate_create(prompt, model, seconds, size, heads, models=settings.models)
+
+
+def _head(storage: Storage, name: str) -> bytes:
+    try:
+        with storage.open(name, "rb") as file:
+            return bytes(file.read(IMAGE_HEAD))
+    except OSError:
+        raise InvalidRequest(f"The storage has no image {name!r}.", "images") from None
+
+
+def _jsonable(metadata: Any) -> Any:
+    try:
+        json.dumps(metadata)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(f"metadata is kept as JSON: {error}", "metadata") from None
+    return metadata
+
+
+def _key(idempotency_key: Any) -> str | None:
+    if idempotency_key is None:
+        return None
+    if isinstance(idempotency_key, uuid.UUID):
+        return str(idempotency_key)
+    if not isinstance(idempotency_key, str) or not 0 < len(idempotency_key) <= 255:
+        message = "idempotency_key is a string of 1 to 255 characters."
+        raise InvalidRequest(message, "idempotency_key")
+    return idempotency_key

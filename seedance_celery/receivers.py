@@ -1,0 +1,78 @@
+"""What Celery tells of kept tasks. Signals, not hooks: a project's annotations replace hooks."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery.exceptions import Ignore
+from celery.signals import task_failure, task_revoked, task_success
+from django.db import DatabaseError, connections
+from django.db.models.signals import pre_delete
+from django.dispatch import receiver
+
+from . import clock, dispatch, keep
+from .models import KeptTask, Video
+
+__all__: list[str] = []
+
+logger = logging.getLogger(__name__)
+
+KEPT = frozenset({dispatch.CREATE, dispatch.POLL, dispatch.STORE})
+
+
+@task_success.connect(dispatch_uid="seedance_celery.success", weak=False)
+def on_success(sender: Any = None, **kwargs: Any) -> None:
+    """Finish a kept task: its canvas has gone on and its result is stored."""
+    if sender is None or sender.name not in KEPT:
+        return
+    celery_id = sender.request.id
+    if not keep.is_ours(sender.request, celery_id):
+        return
+    try:
+        KeptTask.objects.primary().filter(celery_id=celery_id).finish()
+    except DatabaseError as error:
+        logger.info("%s is finished later (%s)", celery_id, type(error).__name__)
+
+
+@task_failure.connect(dispatch_uid="seedance_celery.failure", weak=False)
+def on_failure(sender: Any = None, task_id: str = "", **kwargs: Any) -> None:
+    """Send a kept task's errbacks and finish it, where it failed because its video did.
+
+    A time limit and a lost process come here as well, in the worker's main process: they end
+    nothing, and the sweep sends the task again.
+    """
+    request = getattr(sender, "request", None)
+    if sender is None or sender.name not in KEPT or not keep.is_ours(request, task_id):
+        return
+    try:
+        kept = keep.find(task_id)
+        if kept is not None and kept.finished_at is None:
+            kept.mine().update(raised_at=clock.now())
+            keep.publish_errbacks(sender, kept)
+    except Ignore:
+        return
+    except DatabaseError as error:
+        logger.info("%s is finished later (%s)", task_id, type(error).__name__)
+
+
+@task_revoked.connect(dispatch_uid="seedance_celery.revoked", weak=False)
+def on_revoked(sender: Any = None, request: Any = None, **kwargs: Any) -> None:
+    """Drop a kept task that someone revoked: it is not sent again."""
+    if sender is None or sender.name not in KEPT or request is None:
+        return
+    try:
+        KeptTask.objects.primary().filter(celery_id=request.id).finish()
+    except DatabaseError as error:
+        logger.info("%s is dropped later (%s)", request.id, type(error).__name__)
+    finally:
+        # In the worker's main process, whose children must not inherit a connection.
+        if sender.app.conf.task_always_eager is False:
+            connections.close_all()
+
+
+@receiver(pre_delete, sender=Video, dispatch_uid="seedance_celery.pre_delete")
+def on_delete(sender: Any, instance: Video, **kwargs: Any) -> None:
+    """Refuse to delete a video that is being bought or rendered: it is paid for."""
+    if Video.objects.primary().unfinished().filter(pk=instance.pk).exists():
+        raise Video.unfinished_error(instance)

@@ -1,0 +1,136 @@
+"""What the tasks return and raise, made from a row."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict, TypeVar
+
+from .exceptions import (
+    CreateRejected,
+    CreateUnknown,
+    StoreFailed,
+    VideoEnded,
+    VideoErrored,
+    VideoFailed,
+    VideoLost,
+    VideoTimedOut,
+    VideoUrlMissing,
+)
+from .models import Video
+
+__all__ = ["PollResult", "StoreResult", "error_of", "poll_result", "reply_of", "store_failure"]
+
+Status = Video.Status
+
+E = TypeVar("E", bound=VideoEnded)
+
+
+class PollResult(TypedDict):
+    """What `poll_video` returns: JSON-ready."""
+
+    id: str
+    """The API's id."""
+    status: str
+    progress: int
+    """0 to 100."""
+    model: str
+    video_url: str
+    """The signed URL; it dies within hours."""
+    created_at: int | None
+    """Unix seconds, as the API gave them."""
+    completed_at: int | None
+    account: str
+    video_pk: str
+    """The row's primary key, as text."""
+
+
+class StoreResult(PollResult):
+    """What `store_video` returns."""
+
+    file: str
+    """The name in the storage."""
+    file_size: int
+    """Bytes."""
+    sha256: str
+
+
+def poll_result(video: Video) -> PollResult:
+    """Return what `poll_video` returns for a row."""
+    return {
+        "id": video.api_id or "",
+        "status": str(video.status),
+        "progress": video.progress,
+        "model": video.model,
+        "video_url": video.video_url,
+        "created_at": video.api_created_at,
+        "completed_at": video.api_completed_at,
+        "account": video.account,
+        "video_pk": str(video.pk),
+    }
+
+
+def store_result(video: Video) -> StoreResult:
+    """Return what `store_video` returns for a row whose file is kept."""
+    return {
+        **poll_result(video),
+        "file": video.file.name or "",
+        "file_size": video.file_size or 0,
+        "sha256": video.sha256,
+    }
+
+
+def reply_of(video: Video) -> dict[str, Any]:
+    """Return what `create_video` returns: the API's reply, with the account and the row's pk."""
+    reply = dict(video.create_reply or {})
+    reply.setdefault("status", "queued")
+    return {**reply, "id": video.api_id, "account": video.account, "video_pk": str(video.pk)}
+
+
+_ENDS: dict[str, tuple[type[VideoEnded], str]] = {
+    Status.FAILED: (VideoFailed, "The provider rejected video {name}{reason}."),
+    Status.ERROR: (VideoErrored, "An error of the API ended video {name}{reason}. Buy it anew."),
+    Status.REJECTED: (
+        CreateRejected,
+        "The create of video {name} was refused{reason}. Nothing was bought.",
+    ),
+    Status.CREATE_UNKNOWN: (
+        CreateUnknown,
+        "Nobody knows whether video {name} was bought{reason}. Call adopt() or buy_again().",
+    ),
+    Status.TIMED_OUT: (
+        VideoTimedOut,
+        "Video {name} took longer than its timeout. resume() waits again; a late end is collected.",
+    ),
+    Status.LOST: (
+        VideoLost,
+        "The API has never known video {name}. Does the id come from a create on this account?",
+    ),
+}
+
+
+def error_of(video: Video) -> VideoEnded:
+    """Return the exception that tells the end of a row that is not completed."""
+    kind, text = _ENDS[video.status]
+    if video.status == Status.ERROR and video.urlless_polls:
+        kind, text = VideoUrlMissing, "Video {name} completed without a URL. Ask CometAPI for it."
+    return _error(kind, text, video, video.reason)
+
+
+def timed_out(video: Video) -> VideoTimedOut:
+    """Return the exception for a task whose own timeout passed before the video's."""
+    text = "Video {name} took longer than this task's timeout; it is still followed."
+    return VideoTimedOut(*_data(text, video, Status.TIMED_OUT, "the task's timeout passed"))
+
+
+def store_failure(video: Video, reason: str) -> StoreFailed:
+    """Return the exception for a file that could not be kept."""
+    return _error(StoreFailed, "The file of video {name} was not kept{reason}.", video, reason)
+
+
+def _error(kind: type[E], text: str, video: Video, reason: str) -> E:
+    return kind(*_data(text, video, video.status, reason))
+
+
+def _data(text: str, video: Video, status: str, reason: str) -> tuple[str, ...]:
+    because = f": {reason}" if reason else ""
+    message = text.format(name=video.api_id or video.pk, reason=because)
+    return message, video.api_id or "", str(status), reason, str(video.pk)

@@ -1,0 +1,163 @@
+"""Rows from views: nothing is sent before the transaction commits.
+
+What cannot be sent then, because the broker is away, is the sweep's.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from celery.canvas import Signature
+from django.db import transaction
+
+from . import clock, dispatch, uploads
+from .conf import get_settings
+from .exceptions import InvalidRequest
+from .models import KeptTask, Video
+from .orders import order
+from .targets import find_video, follow
+
+__all__ = ["generate_video", "track_video", "wait_for_video"]
+
+PEEK = 0.5
+"""Seconds between two looks at a row that is waited for."""
+
+
+def generate_video(
+    prompt: str,
+    *,
+    model: str | None = None,
+    seconds: int | None = None,
+    size: str | None = None,
+    images: Iterable[Any] = (),
+    account: str | None = None,
+    idempotency_key: str | None = None,
+    metadata: Any = None,
+    timeout: float | None = None,
+    link: Any = None,
+    link_error: Any = None,
+    store: bool | None = None,
+) -> Video:
+    """Insert a video that a worker buys, follows and announces; return its row at once.
+
+    The options are `create_video`'s, but `images` may also be open files. `timeout` is in seconds
+    from the create's reply. `link` is called with what `poll_video` returns, or with what
+    `store_video` returns where `store` is true; `link_error` on any other end. A second call with
+    the same `idempotency_key` returns the first row and sends nothing, its `link` included.
+    Raises `InvalidRequest` before anything is inserted.
+    """
+    canvas = _canvas(link, link_error, store=store)
+    with transaction.atomic(using=Video.objects.primary().db):
+        with uploads.copied(images) as names:
+            video, is_new = order(
+                prompt,
+                model=model,
+                seconds=seconds,
+                size=size,
+                images=names,
+                account=account,
+                idempotency_key=idempotency_key,
+                metadata=metadata,
+                timeout=timeout,
+                store=store and canvas is None,
+            )
+        if is_new:
+            _park(video, canvas)
+            video.keep(dispatch.SUBMIT, str(video.pk))
+    if not is_new:
+        uploads.remove(names)
+    return video
+
+
+def track_video(
+    api_id: str,
+    *,
+    account: str | None = None,
+    timeout: float | None = None,
+    link: Any = None,
+    link_error: Any = None,
+    store: bool | None = None,
+) -> Video:
+    """Follow a video that something else bought; return its row at once.
+
+    `link`, `link_error` and `store` as for `generate_video`; `timeout` in seconds from now. A
+    video that is followed already is one row and one poll loop.
+    """
+    canvas = _canvas(link, link_error, store=store)
+    with transaction.atomic(using=Video.objects.primary().db):
+        video = follow(api_id, account, timeout)
+        if store and canvas is None:
+            _want_file(video)
+        _park(video, canvas)
+    return video
+
+
+def wait_for_video(video: Video | str | uuid.UUID, timeout: float | None = None) -> Video:
+    """Block until a video has ended, by looking at its row; return it.
+
+    Raises `TimeoutError` after `timeout` seconds (default: never), and
+    `django.db.transaction.TransactionManagementError` inside an atomic block, which would never
+    see the end.
+    """
+    row = find_video(video)
+    if transaction.get_connection(row.db).in_atomic_block:
+        raise transaction.TransactionManagementError(
+            "wait_for_video() inside an atomic block can never end: the worker does not see the "
+            "video before the transaction commits. Call it after the block."
+        )
+    ends_at = None if timeout is None else time.monotonic() + timeout
+    while not row.is_finished:
+        if ends_at is not None and time.monotonic() >= ends_at:
+            raise TimeoutError(f"Video {row} is still {row.status} after {timeout:g} s.")
+        clock.sleep(PEEK)
+        row = row.current()
+    return row
+
+
+def _canvas(link: Any, link_error: Any, *, store: bool | None) -> dict[str, Any] | None:
+    """Return the options of the `poll_video` that waits; None where nothing waits."""
+    links, errbacks = _signatures(link, "link"), _signatures(link_error, "link_error")
+    if not links and not errbacks:
+        return None
+    if not store:
+        return {"link": links, "link_error": errbacks}
+    step = Signature(dispatch.STORE, options={"link": links, "link_error": errbacks})
+    return {"link": [step], "link_error": errbacks}
+
+
+def _signatures(value: Any, name: str) -> list[Any]:
+    values = list(value) if isinstance(value, (list, tuple)) else [value] if value else []
+    for signature in values:
+        if not isinstance(signature, Signature):
+            message = f"{name} is a signature (task.s(…)), not {type(signature).__name__}."
+            raise InvalidRequest(message, name)
+        if not dispatch.is_keepable(signature):
+            message = f"{name} has arguments that are no JSON, and could not wait in the row."
+            raise InvalidRequest(message, name)
+    return values
+
+
+def _park(video: Video, canvas: dict[str, Any] | None) -> None:
+    """Insert the task that waits for a video, as if it had been sent and had parked."""
+    if canvas is None:
+        return
+    celery_id = str(uuid.uuid4())
+    text = dispatch.signature_text(
+        dispatch.POLL, [{"video_pk": str(video.pk)}], task_id=celery_id, **canvas
+    )
+    kept = KeptTask(celery_id=celery_id, task=dispatch.POLL, video=video, signature=text)
+    if video.is_finished:
+        kept.due_at = video.now + timedelta(seconds=get_settings().resend_after)
+        transaction.on_commit(kept.send, using=video.db)
+    kept.save(using=video.db)
+
+
+def _want_file(video: Video) -> None:
+    video.store_wanted = True
+    Video.objects.using(video.db).filter(pk=video.pk).update(store_wanted=True)
+    if video.status == Video.Status.COMPLETED and not video.file:
+        video.store()

@@ -1,0 +1,159 @@
+"""One step of the poll loop, as a pure function of the row, the answer and the time.
+
+`decide()` is where every rule about statuses lives: it says what changes, and whether to go on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime, timedelta
+from typing import Any
+
+from .exceptions import ApiError, TaskNotExist
+from .models import Video
+from .protocol import VideoTask, redact
+
+__all__ = ["GRACE", "PATIENCE", "Step", "decide", "recorded"]
+
+Status = Video.Status
+
+GRACE = timedelta(minutes=2)
+"""How long an id that the API has never known may stay unknown."""
+PATIENCE = timedelta(hours=1)
+"""How long after its deadline a video without any answer still is asked for."""
+URLLESS_POLLS = 3
+"""How many more polls a `completed` without a URL gets."""
+
+_RANK = {Status.QUEUED: 0, Status.IN_PROGRESS: 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What one answer means for a row: its changes, and an event worth a line of history."""
+
+    changes: dict[str, Any]
+    event: str = ""
+    progressed: bool = False
+
+    @property
+    def status(self) -> str:
+        """The status that the row gets; "" where it keeps its own."""
+        return str(self.changes.get("status", ""))
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the video ends with this step."""
+        return "finished_at" in self.changes
+
+
+def decide(video: Video, answer: VideoTask | ApiError, now: datetime) -> Step:
+    """Return what an answer of the API means for a video that was asked for.
+
+    `now` is the database's time. The video is polled, or timed out and asked for late.
+    """
+    if isinstance(answer, VideoTask):
+        return _on_video(video, answer, now)
+    if isinstance(answer, TaskNotExist) and not video.is_known:
+        return _on_unknown_id(video, answer, now)
+    return _on_error(video, answer, now)
+
+
+def _on_video(video: Video, task: VideoTask, now: datetime) -> Step:
+    changes = {**recorded(task), "answered_at": now, "errors": 0, "last_error": ""}
+    changes |= {"is_known": True, "missing_since": None, "model": task.model or video.model}
+    if task.status == "completed":
+        return _on_completed(video, task, changes, now)
+    if task.status in (Status.FAILED, Status.ERROR):
+        return _end(changes, Status(task.status), now, task.reason)
+    if _is_over(video, now):
+        return _time_out(changes, now)
+    return _on_work(video, task, changes)
+
+
+def recorded(task: VideoTask) -> dict[str, Any]:
+    """Return the columns that keep what the API said, as it said it."""
+    return {
+        "api_status": task.api_status[:64],
+        "api_created_at": task.created_at,
+        "api_completed_at": task.completed_at,
+        "request_id": task.request_id,
+        "raw": redact(task.raw),
+    }
+
+
+def _on_completed(video: Video, task: VideoTask, changes: dict[str, Any], now: datetime) -> Step:
+    if task.video_url:
+        changes |= {"progress": 100, "video_url": task.video_url}
+        return _end(changes, Status.COMPLETED, now, "")
+    changes["urlless_polls"] = video.urlless_polls + 1
+    if video.urlless_polls >= URLLESS_POLLS:
+        return _end(changes, Status.ERROR, now, "completed without a URL")
+    event = "completed without a URL" if not video.urlless_polls else ""
+    if _is_over(video, now):
+        return _time_out(changes, now)
+    return Step(changes, event)
+
+
+def _on_work(video: Video, task: VideoTask, changes: dict[str, Any]) -> Step:
+    status = _later(video.status, task.status)
+    # 100 is kept for `completed`; and nothing that was shown is taken back.
+    progress = max(video.progress, min(task.progress or 0, 99))
+    changes |= {"status": status, "progress": progress}
+    moved = status != video.status
+    event = status if moved else _unknown_word(video, task)
+    return Step(changes, event, progressed=moved or progress != video.progress)
+
+
+def _later(before: str, said: str) -> str:
+    if said not in _RANK or before not in _RANK:
+        return before
+    return max(before, said, key=lambda status: _RANK[Status(status)])
+
+
+def _unknown_word(video: Video, task: VideoTask) -> str:
+    if task.status or task.api_status == video.api_status:
+        return ""
+    return f"unknown status {task.api_status!r}"
+
+
+def _on_unknown_id(video: Video, error: TaskNotExist, now: datetime) -> Step:
+    since = video.missing_since or now
+    changes = {**_errors(video, error), "answered_at": now, "missing_since": since}
+    if now - since >= GRACE:
+        return _end(changes, Status.LOST, now, "the API has never known this id")
+    if _is_over(video, now):
+        return _time_out(changes, now)
+    return Step(changes)
+
+
+def _on_error(video: Video, error: ApiError, now: datetime) -> Step:
+    changes = _errors(video, error)
+    is_answer = isinstance(error, TaskNotExist)
+    if is_answer:
+        changes["answered_at"] = now
+    patience = timedelta(0) if is_answer else PATIENCE
+    if _is_over(video, now - patience):
+        return _time_out(changes, now)
+    return Step(changes, event=f"no answer: {type(error).__name__}" if not video.errors else "")
+
+
+def _errors(video: Video, error: ApiError) -> dict[str, Any]:
+    changes: dict[str, Any] = {"errors": video.errors + 1, "last_error": str(error)[:300]}
+    if error.request_id:
+        changes["request_id"] = error.request_id
+    return changes
+
+
+def _is_over(video: Video, now: datetime) -> bool:
+    if video.status == Status.TIMED_OUT:
+        return False
+    return video.deadline_at is not None and now >= video.deadline_at
+
+
+def _time_out(changes: dict[str, Any], now: datetime) -> Step:
+    return _end(changes, Status.TIMED_OUT, now, "the timeout passed")
+
+
+def _end(changes: dict[str, Any], status: Status, now: datetime, reason: str) -> Step:
+    changes |= {"status": status, "finished_at": now, "reason": reason[:300]}
+    return Step(changes, event=status.value)

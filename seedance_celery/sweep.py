@@ -1,0 +1,109 @@
+"""The sweep: sends again what went missing.
+
+Two indexed queries when nothing is wrong. Many sweeps at once need no lock: each row is taken by
+a guarded update, and only the winner sends.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from datetime import timedelta
+
+from . import clock
+from .conf import get_settings
+from .models import KeptTask, Video
+
+__all__ = ["Swept", "prune", "sweep"]
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+"""How many rows of a kind one sweep sends, the oldest first."""
+LONGEST_WAIT = 900.0
+"""Seconds up to which the time between two sends of what stays unheard doubles."""
+MEMORY = timedelta(days=7)
+"""How long a finished task is remembered: a broker may still deliver a copy of it."""
+
+
+@dataclasses.dataclass
+class Swept:
+    """What one sweep did: how many poll loops and kept tasks it sent, and rows it removed."""
+
+    loops: int = 0
+    tasks: int = 0
+    pruned: int = 0
+
+
+def sweep() -> Swept:
+    """Send every overdue poll loop and kept task again, up to `BATCH` of each."""
+    swept = Swept(loops=_sweep_loops())
+    swept.tasks = _sweep_tasks()
+    settings = get_settings()
+    if settings.prune_after is not None:
+        swept.pruned = prune(settings.prune_after)
+    if swept.loops or swept.tasks:
+        logger.info("Sent %s poll loops and %s kept tasks again", swept.loops, swept.tasks)
+    return swept
+
+
+def _wait(resends: int) -> float:
+    # What was sent and stays unheard may stand in a long queue: more copies would lengthen it.
+    return min(get_settings().resend_after * 2.0 ** min(resends, 20), LONGEST_WAIT)
+
+
+def _sweep_loops() -> int:
+    overdue = Video.objects.primary().with_now().filter(overdue_at__lte=clock.now())
+    sent = 0
+    for video in overdue.order_by("overdue_at")[:BATCH]:
+        later = video.now + timedelta(seconds=_wait(video.resends))
+        if not video.move((video.status,), overdue_at=later, resends=video.resends + 1):
+            continue
+        if not video.send():
+            _undo(video)
+            break
+        sent += 1
+    return sent
+
+
+def _undo(video: Video) -> None:
+    # Not sent is not unheard: it comes first in the next sweep, and does not double.
+    soon = video.now + timedelta(seconds=1)
+    video.move((video.status,), overdue_at=soon, resends=video.resends - 1)
+
+
+def _sweep_tasks() -> int:
+    due = KeptTask.objects.primary().unfinished().exclude(signature="")
+    due = due.filter(due_at__lte=clock.now())
+    sent = 0
+    for kept in due.order_by("due_at")[:BATCH]:
+        mine = due.filter(pk=kept.pk, sends=kept.sends)
+        if not mine.update(due_at=clock.after(_wait(kept.sends)), sends=kept.sends + 1):
+            continue
+        if not kept.send():
+            row = KeptTask.objects.primary().filter(pk=kept.pk, sends=kept.sends + 1)
+            row.update(due_at=clock.after(1), sends=kept.sends)
+            break
+        sent += 1
+    return sent
+
+
+def prune(age: float, *, limit: int = BATCH, dry_run: bool = False) -> int:
+    """Remove videos that ended more than `age` seconds ago; return how many.
+
+    A video stays while a task waits for it, while it is to be asked for late, and for a week
+    after the last task that waited for it: a broker may still deliver a copy of that.
+    """
+    old = Video.objects.primary().filter(
+        finished_at__lt=clock.after(-age), overdue_at__isnull=True, announced_at__isnull=False
+    )
+    recent = KeptTask.objects.primary().filter(
+        finished_at__gte=clock.after(-MEMORY.total_seconds())
+    )
+    unfinished = KeptTask.objects.primary().unfinished()
+    old = old.exclude(pk__in=recent.values("video")).exclude(pk__in=unfinished.values("video"))
+    keys = list(old.order_by("finished_at").values_list("pk", flat=True)[:limit])
+    if not dry_run:
+        KeptTask.objects.primary().filter(video__in=keys, finished_at__isnull=False).delete()
+        Video.objects.primary().filter(pk__in=keys).delete()
+    return len(keys)

@@ -1,0 +1,125 @@
+"""Which video a task is about: from an id, a create's reply, or the pk of a row."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Q
+
+from . import cadence, clock, signals
+from .conf import get_settings
+from .exceptions import InvalidRequest
+from .models import Video
+from .models.actions import checked_api_id
+
+__all__ = ["find_video", "follow"]
+
+
+def follow(target: Any, account: str | None = None, timeout: float | None = None) -> Video:
+    """Return the row of a video; make one, with a poll loop, where there is none.
+
+    Raises `TypeError` for what cannot name a video, `ValueError` for an empty or unknown id.
+    """
+    pk, api_id, named = _parse(target)
+    if pk is not None:
+        return _extended(_by_pk(pk), timeout)
+    account = account or named or _account_of(api_id)
+    get_settings().account(account)
+    values = _new_row(timeout, is_reply=isinstance(target, Mapping))
+    with transaction.atomic(using=Video.objects.primary().db):
+        video, is_new = Video.objects.primary().get_or_create(
+            account=account, api_id=api_id, defaults=values
+        )
+        video = video.current()
+        if is_new:
+            wait = (video.next_poll_at - video.now).total_seconds() if video.next_poll_at else 0
+            video.call(max(0.0, wait))
+            transaction.on_commit(
+                partial(signals.tell, signals.video_created, video), using=video.db
+            )
+    return video if is_new else _extended(video, timeout)
+
+
+def find_video(target: Any) -> Video:
+    """Return the row that a result of ours, a pk or an API's id names; `ValueError` if none."""
+    pk, api_id, account = _parse(target)
+    if pk is not None:
+        return _by_pk(pk)
+    rows = Video.objects.primary().with_now().filter(api_id=api_id)
+    video = rows.filter(Q(account=account) if account else Q()).first()
+    if video is None:
+        raise InvalidRequest(f"There is no row for the API id {api_id}.", "video")
+    return video
+
+
+def _parse(target: Any) -> tuple[Any, str, str | None]:
+    """Return the pk, or the API's id and the account that goes with it."""
+    if isinstance(target, uuid.UUID):
+        return target, "", None
+    if isinstance(target, Video):
+        return target.pk, "", None
+    if isinstance(target, str):
+        return None, checked_api_id(target), None
+    if isinstance(target, Mapping):
+        return _parse_mapping(target)
+    raise TypeError(
+        f"A video is an API id, a create's reply or a row's pk, not {type(target).__name__}."
+    )
+
+
+def _parse_mapping(target: Mapping[str, Any]) -> tuple[Any, str, str | None]:
+    if target.get("video_pk"):
+        return target["video_pk"], "", None
+    for name in ("id", "task_id"):
+        if target.get(name):
+            return None, checked_api_id(target[name]), target.get("account")
+    raise InvalidRequest(
+        f"A {type(target).__name__} without video_pk, id or task_id names no video.", "video"
+    )
+
+
+def _by_pk(pk: Any) -> Video:
+    try:
+        return Video.objects.primary().with_now().get(pk=pk)
+    except (Video.DoesNotExist, ValidationError, TypeError, ValueError):
+        raise InvalidRequest(f"There is no video with the pk {str(pk)[:64]!r}.", "video") from None
+
+
+def _account_of(api_id: str) -> str:
+    names = list(
+        Video.objects.primary().filter(api_id=api_id).values_list("account", flat=True)[:2]
+    )
+    return names[0] if len(names) == 1 else "default"
+
+
+def _new_row(timeout: float | None, *, is_reply: bool) -> dict[str, Any]:
+    settings = get_settings()
+    timeout = timeout or settings.timeout
+    # A create has just replied: its video is not done yet. An id alone may be hours old.
+    wait = cadence.countdown(*settings.poll_countdown) if is_reply else 0.0
+    return {
+        "status": Video.Status.QUEUED,
+        "timeout": timeout,
+        "created_at": clock.now(),
+        "deadline_at": clock.after(timeout),
+        "next_poll_at": clock.after(wait),
+        "overdue_at": clock.after(wait + settings.resend_after),
+        "poll_token": 1,
+    }
+
+
+def _extended(video: Video, timeout: float | None) -> Video:
+    """Let a video's deadline be the latest that any waiting task asked for."""
+    if timeout is None or video.deadline_at is None:
+        return video
+    deadline_at = video.now + timedelta(seconds=timeout)
+    rows = Video.objects.primary().polled().filter(pk=video.pk, deadline_at__lt=deadline_at)
+    if rows.update(deadline_at=deadline_at):
+        video.deadline_at = deadline_at
+    return video

@@ -1,0 +1,338 @@
+"""The Celery tasks. Each loads a row, lets one module take one step, and ends.
+
+`create_video`, `poll_video` and `store_video` are for canvases; `refresh_video`, `submit_video`
+and `sweep_videos` are sent by the package itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from celery import shared_task
+from celery.contrib.django.task import DjangoTask
+from celery.exceptions import Ignore, Reject
+from django.db import DatabaseError, InterfaceError, transaction
+
+from . import cadence, clock, create, dispatch, keep, loop, results, store, sweep
+from .conf import get_settings
+from .exceptions import StoreFailed, VideoEnded
+from .heartbeat import Heartbeat
+from .models import KeptTask, Video
+from .orders import order
+from .poll import Next
+from .steps import PATIENCE
+from .targets import find_video, follow
+
+__all__ = ["create_video", "poll_video", "refresh_video", "store_video", "sweep_videos"]
+
+logger = logging.getLogger(__name__)
+
+Status = Video.Status
+
+HOUR = 3600
+
+T = TypeVar("T")
+
+
+if TYPE_CHECKING:
+    _Task = DjangoTask[Any, Any]
+else:
+    _Task = DjangoTask
+
+
+class SeedanceTask(_Task):
+    """A task of this package: its arguments and results are in no log line and no event.
+
+    It has time limits of its own, so that a project's global ones do not cut a download or a
+    create short; everything it does is bounded by itself.
+    """
+
+    abstract = True
+    acks_late = True
+    reject_on_worker_lost = True
+    acks_on_failure_or_timeout = True
+    max_retries = None
+    resultrepr_maxsize = 1
+    time_limit: int | None = 8 * HOUR
+    store_errors_even_if_ignored = False
+
+    @property
+    def soft_time_limit(self) -> int | None:  # type: ignore[override]
+        # Celery 5.7 refuses to send a task whose soft limit is above its hard one.
+        return self.time_limit
+
+    def apply_async(  # type: ignore[override]
+        self, args: Any = None, kwargs: Any = None, **options: Any
+    ) -> Any:
+        """Send the task on `QUEUE` unless the caller names one, without its arguments' text."""
+        if not any(options.get(name) for name in ("queue", "exchange", "routing_key")):
+            options["queue"] = dispatch.queue_for(self.name)
+        options = {"argsrepr": "()", "kwargsrepr": "{}", **options}
+        return super().apply_async(args, kwargs, **options)
+
+
+# The poll loop.
+
+
+@shared_task(
+    bind=True,
+    base=SeedanceTask,
+    name=dispatch.REFRESH,
+    acks_late=False,
+    reject_on_worker_lost=False,
+    ignore_result=True,
+)
+def refresh_video(self: Any, video_pk: str, token: int) -> None:
+    """Do what a video needs next, and send the message after it: the poll loop."""
+    if self.request.called_directly or self.request.is_eager:
+        _run_inline(video_pk, token)
+        return
+    try:
+        message = loop.act(video_pk, token)
+    except (DatabaseError, InterfaceError) as error:
+        # A deadlock, a lost connection: this step did not happen. Try it again with its token.
+        logger.info("Video %s: the database is away (%s)", video_pk, type(error).__name__)
+        countdown = cadence.countdown(*get_settings().poll_countdown)
+        message = Next(token, countdown)
+    if message is not None:
+        _send_next(self, video_pk, message)
+
+
+def _send_next(task: Any, video_pk: str, message: Next) -> None:
+    try:
+        wait = dispatch.delay(message.countdown) or {"countdown": 0}
+        task.retry(args=(video_pk, message.token), throw=False, **wait)
+    except Reject:
+        # The broker is away. The row says when it was due, and the sweep sends it.
+        logger.info("Video %s waits for the sweep: the broker is away", video_pk)
+        raise Ignore from None
+    finally:
+        message.tell()
+
+
+def _run_inline(video_pk: str, token: int) -> None:
+    message = loop.act(video_pk, token)
+    while message is not None:
+        message.tell()
+        clock.sleep(message.countdown)
+        message = loop.act(video_pk, message.token)
+
+
+# Tasks for canvases.
+
+
+@shared_task(bind=True, base=SeedanceTask, name=dispatch.POLL, throws=(VideoEnded,))
+def poll_video(
+    self: Any,
+    video: str | Mapping[str, Any] | uuid.UUID,
+    *,
+    account: str | None = None,
+    timeout: float | None = None,
+    propagate: bool = True,
+) -> results.PollResult:
+    """Wait for a video, and return it once it is completed.
+
+    `video` is the API's id, a create's reply (`video_pk`, `id` or `task_id`), or the pk of a row
+    as a UUID. `timeout` is in seconds. Raises the `VideoEnded` of any other end, so that errbacks
+    run; with `propagate=False` returns it as well. Raises `TypeError` or `ValueError` at once for
+    what names no video.
+    """
+    with _database_errors(self):
+        row = follow(video, account, timeout)
+        kept = keep.find(self.request.id)
+        if kept is None and _is_alone(self):
+            return _returned(_end_of(loop.run(row), propagate))
+        is_new = kept is None
+        if kept is None:
+            text = keep.text_of(self, [{"video_pk": str(row.pk)}], {"propagate": propagate})
+            kept, is_new = keep.insert(self, row, text, timeout)
+        keep.enter(self, kept, row, is_new=is_new)
+        return keep.conclude(self, kept, _awaited_end(self, kept, propagate))
+
+
+def _awaited_end(task: Any, kept: KeptTask, propagate: bool) -> results.PollResult | VideoEnded:
+    """Return the result or the error of a video that has ended; else park the task."""
+    due_at = kept.timeout_at
+    if due_at is not None:
+        video = kept.video.current()
+        late = video.now - due_at
+        if not video.is_finished and late.total_seconds() >= 0:
+            # As with the video's deadline: judged on an answer, or an hour later without one.
+            if late >= PATIENCE or (video.answered_at and video.answered_at >= due_at):
+                return results.timed_out(video)
+            due_at = video.now + timedelta(seconds=get_settings().resend_after)
+    if keep.park(kept, Video.objects.unfinished(), due_at):
+        keep.wait(task, kept)
+    return _end_of(kept.video.current(), propagate)
+
+
+def _end_of(video: Video, propagate: bool) -> results.PollResult | VideoEnded:
+    if video.status == Status.COMPLETED or not propagate:
+        return results.poll_result(video)
+    return results.error_of(video)
+
+
+@shared_task(bind=True, base=SeedanceTask, name=dispatch.CREATE, throws=(VideoEnded,))
+def create_video(
+    self: Any,
+    prompt: str,
+    *,
+    model: str | None = None,
+    seconds: int | None = None,
+    size: str | None = None,
+    images: Sequence[str] = (),
+    account: str | None = None,
+    idempotency_key: str | None = None,
+    metadata: Any = None,
+) -> dict[str, Any]:
+    """Buy one video; return the API's reply, with `account` and `video_pk` added.
+
+    `seconds` is the video's length, `size` a ratio ("16:9") or pixels ("1280x720"), `images` are
+    names in the storage. A second call with the same `idempotency_key` waits for the first one's
+    reply and returns it. Raises `InvalidRequest` before any request, `CreateRejected` where the
+    API refuses, `CreateUnknown` where the reply was lost and a person gave up.
+    """
+    options: dict[str, Any] = {"model": model, "seconds": seconds, "size": size, "images": images}
+    options |= {"account": account, "idempotency_key": idempotency_key, "metadata": metadata}
+    kept = keep.find(self.request.id)
+    if kept is None and _is_alone(self):
+        return _returned(_buy_here(order(prompt, **options)[0]))
+    with _database_errors(self):
+        is_new = kept is None
+        if kept is None:
+            text = keep.text_of(self, [""], {})
+            with transaction.atomic(using=Video.objects.primary().db):
+                row, _ = order(prompt, **options, celery_id=self.request.id)
+                kept, is_new = keep.insert(self, row, text)
+        keep.enter(self, kept, kept.video, is_new=is_new)
+        return keep.conclude(self, kept, _bought(self, kept))
+
+
+def _bought(task: Any, kept: KeptTask) -> dict[str, Any] | VideoEnded:
+    """Return the reply to a create, or the error of its end; else park the task."""
+    with _holding(kept):
+        delay = create.submit(kept.video.current())
+    if delay is not None:
+        keep.postpone(task, kept, delay)
+    if keep.park(kept, Video.objects.unfinished().filter(api_id=None)):
+        keep.wait(task, kept)
+    return _reply_of(kept.video.current())
+
+
+def _reply_of(video: Video) -> dict[str, Any] | VideoEnded:
+    return results.error_of(video) if video.api_id is None else results.reply_of(video)
+
+
+def _buy_here(video: Video) -> dict[str, Any] | VideoEnded:
+    while video.api_id is None and not video.is_finished:
+        clock.sleep(create.submit(video) or loop.PEEK)
+        video = video.current()
+    return _reply_of(video)
+
+
+@shared_task(bind=True, base=SeedanceTask, name=dispatch.SUBMIT, ignore_result=True)
+def submit_video(self: Any, video_pk: str) -> None:
+    """Buy the video of a row that `generate_video` inserted. Sent by the package."""
+    kept = keep.find(self.request.id)
+    if kept is None:
+        return
+    with _database_errors(self):
+        keep.enter(self, kept, kept.video, is_new=False)
+        with _holding(kept):
+            delay = create.submit(kept.video.current())
+        if delay is not None:
+            keep.postpone(self, kept, delay)
+        kept.mine().finish()
+
+
+@shared_task(bind=True, base=SeedanceTask, name=dispatch.STORE, throws=(VideoEnded,))
+def store_video(self: Any, video: str | Mapping[str, Any] | uuid.UUID) -> results.StoreResult:
+    """Keep the file of a completed video in the storage.
+
+    `video` is what `poll_video` returns (or an id, or a pk). Returns the same dict with `file`
+    (its name in the storage), `file_size` (bytes) and `sha256`. Raises `StoreFailed`.
+    """
+    with _database_errors(self):
+        row = find_video(video)
+        kept = keep.find(self.request.id)
+        if kept is None and _is_alone(self):
+            return _returned(_store_here(row))
+        is_new = kept is None
+        if kept is None:
+            text = keep.text_of(self, [{"video_pk": str(row.pk)}], {})
+            kept, is_new = keep.insert(self, row, text)
+        keep.enter(self, kept, row, is_new=is_new)
+        return keep.conclude(self, kept, _stored(self, kept))
+
+
+def _stored(task: Any, kept: KeptTask) -> results.StoreResult | StoreFailed:
+    with _holding(kept):
+        outcome = store.keep_file(kept.video.current())
+    if isinstance(outcome, float):
+        keep.postpone(task, kept, outcome)
+    return outcome
+
+
+def _store_here(video: Video) -> results.StoreResult | StoreFailed:
+    outcome = store.keep_file(video)
+    while isinstance(outcome, float):
+        clock.sleep(outcome)
+        outcome = store.keep_file(video.current())
+    return outcome
+
+
+# The sweep.
+
+
+@shared_task(
+    base=SeedanceTask,
+    name=dispatch.SWEEP,
+    acks_late=False,
+    reject_on_worker_lost=False,
+    ignore_result=True,
+)
+def sweep_videos() -> None:
+    """Send again what went missing. Workers send this themselves; beat may, too."""
+    try:
+        sweep.sweep()
+    except (DatabaseError, InterfaceError) as error:
+        logger.info("The sweep comes back later: the database is away (%s)", type(error).__name__)
+
+
+# Shared by the tasks above.
+
+
+def _is_alone(task: Any) -> bool:
+    """Tell whether there is no broker to wait in: eager mode, or a direct call."""
+    return bool(task.request.called_directly or task.request.is_eager)
+
+
+def _holding(kept: KeptTask) -> Heartbeat:
+    """Keep the right to a kept task while something slow runs."""
+    lease = get_settings().resend_after
+    return Heartbeat(partial(kept.renew, lease), every=lease / 3)
+
+
+def _returned(outcome: T | Exception) -> T:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+@contextmanager
+def _database_errors(task: Any) -> Iterator[None]:
+    try:
+        yield
+    except (DatabaseError, InterfaceError) as error:
+        if _is_alone(task):
+            raise
+        logger.info(
+            "%s[%s] comes back later (%s)", task.name, task.request.id, type(error).__name__
+        )
+        keep.again(task)

@@ -1,0 +1,50 @@
+"""Images that wait in the storage until the create that sends them is answered."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.core.files import File
+from django.core.files.storage import Storage, storages
+
+from .conf import get_settings
+
+__all__ = ["copied", "remove"]
+
+FOLDER = "seedance/uploads/"
+
+
+def _storage() -> Storage:
+    return storages[get_settings().storage]
+
+
+@contextlib.contextmanager
+def copied(images: Iterable[Any]) -> Iterator[list[list[Any]]]:
+    """Copy open files into the storage; names stay as they are.
+
+    Yields `[name, is ours to remove]` for each image. Where the block raises, the copies go.
+    """
+    names: list[list[Any]] = []
+    try:
+        for image in [images] if isinstance(images, (str, bytes)) else images:
+            names.append(_copied(image))
+        yield names
+    except BaseException:
+        remove(names)
+        raise
+
+
+def _copied(image: Any) -> list[Any]:
+    if not hasattr(image, "read"):
+        return [image, False]
+    return [_storage().save(FOLDER + uuid.uuid4().hex, File(image)), True]
+
+
+def remove(names: Iterable[Iterable[Any]]) -> None:
+    """Remove the copies among these images; the user's own files stay."""
+    for name, is_copy in names:
+        if is_copy:
+            _storage().delete(name)
