@@ -1,0 +1,65 @@
+"""What an MP4 looks like from outside: a row of boxes, the first of them `ftyp` (pure).
+
+ISO/IEC 14496-12: each box starts with its size (32 bit, big-endian) and a type of four letters; a
+size of 1 says that 64 bit of size follow, 0 that the box goes on to the end of the file.
+"""
+
+from __future__ import annotations
+
+__all__ = ["HEAD", "BoxWalk", "is_mp4"]
+
+HEAD = 12
+"""Bytes that `is_mp4` needs."""
+_SHORT, _LONG = 8, 16
+
+
+def is_mp4(head: bytes) -> bool:
+    """Tell whether a file that starts with these bytes is an MP4."""
+    return len(head) >= HEAD and head[4:8] == b"ftyp"
+
+
+class BoxWalk:
+    """Follows the outermost boxes of a file that comes in pieces, to see whether it is whole.
+
+    This finds the truncated file that no length gave away. It gives up at the first thing that
+    does not look like a box: some files have bytes of their own at the end.
+    """
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._head = b""
+        self._is_lost = False
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the file as seen so far ends within a box."""
+        return not self._is_lost and self._left > 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Walk over the next piece of the file."""
+        view = memoryview(chunk)
+        while view and not self._is_lost:
+            if self._left:
+                step = min(self._left, len(view))
+                self._left -= step
+                view = view[step:]
+            else:
+                view = self._read_head(view)
+
+    def _read_head(self, view: memoryview) -> memoryview:
+        is_long = self._head.startswith(b"\0\0\0\1")
+        missing = (_LONG if is_long else _SHORT) - len(self._head)
+        self._head += view[:missing]
+        if len(self._head) >= _SHORT:
+            self._start_box()
+        return view[missing:]
+
+    def _start_box(self) -> None:
+        size, kind = int.from_bytes(self._head[:4], "big"), self._head[4:8]
+        if size == 1 and len(self._head) < _LONG:
+            return
+        if size == 1:
+            size = int.from_bytes(self._head[_SHORT:], "big")
+        self._is_lost = size < len(self._head) or not kind.isascii() or not kind.isalnum()
+        self._left = size - len(self._head)
+        self._head = b""

@@ -1,0 +1,1 @@
+"""Keeping a file: downloads over real sockets into real storages."""
