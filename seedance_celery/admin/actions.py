@@ -1,0 +1,230 @@
+"""What people may do in the list and on the page of a video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from .. import clock
+from ..exceptions import InvalidRequest
+from ..models import KeptTask, Video
+from ..sweep import MEMORY
+
+__all__ = ["ACTIONS", "VideoActions", "fits"]
+
+Answer = HttpResponse | None
+
+MOST = 1000
+"""How many videos one action takes."""
+
+
+class AdoptForm(forms.Form):
+    """Which video an unknown create bought."""
+
+    api_id = forms.CharField(
+        label=gettext_lazy("API id"),
+        max_length=255,
+        help_text=gettext_lazy("As on the provider's dashboard, such as task_…"),
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
+    )
+
+    def __init__(self, video: Video, data: Any = None) -> None:
+        super().__init__(data)
+        self.video = video
+        self.adopted = False
+
+    def clean_api_id(self) -> str:
+        """Adopt the id, or say why it cannot be."""
+        api_id: str = self.cleaned_data["api_id"]
+        try:
+            self.adopted = self.video.adopt(api_id)
+        except InvalidRequest as error:
+            raise ValidationError(str(error)) from error
+        return api_id
+
+
+class VideoActions:
+    """The actions, as methods of the `ModelAdmin`."""
+
+    admin_site: Any
+    media: Any
+    opts: Any
+    log_change: Callable[..., Any]
+    message_user: Callable[..., None]
+
+    def has_buy_permission(self, request: HttpRequest) -> bool:
+        """Tell whether a user may pay for a video again."""
+        return bool(request.user.has_perm("seedance_celery.buy_video"))
+
+    def has_abandon_permission(self, request: HttpRequest) -> bool:
+        """Tell whether a user may let what waits for a video go."""
+        return bool(request.user.has_perm("seedance_celery.abandon_video"))
+
+    @admin.action(description=gettext_lazy("Poll now"), permissions=["change"])
+    def poll_now(self, request: HttpRequest, queryset: QuerySet[Video]) -> Answer:
+        """Ask the API now."""
+        return self._each(request, queryset, _("Poll now"), Video.refresh)
+
+    @admin.action(description=gettext_lazy("Resume"), permissions=["change"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Video]) -> Answer:
+        """Wait again for timed-out and lost videos."""
+        return self._each(request, queryset, _("Resume"), Video.resume)
+
+    @admin.action(description=gettext_lazy("Keep the file"), permissions=["change"])
+    def store(self, request: HttpRequest, queryset: QuerySet[Video]) -> Answer:
+        """Send `store_video` for completed videos without a file."""
+        return self._each(request, queryset, _("Keep the file"), _store)
+
+    @admin.action(description=gettext_lazy("Adopt an API id…"), permissions=["change"])
+    def adopt(self, request: HttpRequest, queryset: QuerySet[Video]) -> Answer:
+        """Ask which video an unknown create bought."""
+        videos = list(queryset[:2])
+        if len(videos) != 1 or videos[0].status != Video.Status.CREATE_UNKNOWN:
+            text = _("Select one video whose create is unknown.")
+            self.message_user(request, text, messages.WARNING)
+            return None
+        is_answer = "confirmed" in request.POST
+        form = AdoptForm(videos[0], request.POST if is_answer else None)
+        if not is_answer or not form.is_valid():
+            return self._ask(request, videos, "adopt", _("Adopt an API id"), form=form)
+        return self._tell(request, videos if form.adopted else [], videos, _("Adopt an API id"))
+
+    @admin.action(description=gettext_lazy("Buy again…"), permissions=["buy"])
+    def buy_again(self, request: HttpRequest, queryset: QuerySet[Video]) -> Answer:
+        """POST unknown creates once more, after a warning."""
+        warning = _(
+            "Each of these was sent before, and may have been bought. Buying again may pay twice. "
+            "If the provider's dashboard shows the video, adopt its id instead."
+        )
+        return self._confirmed(
+            request, queryset, "buy_again", _("Buy again"), warning, Video.buy_again
+        )
+
+    @admin.action(description=gettext_lazy("Give up…"), permissions=["abandon"])
+    def give_up(self, request: HttpRequest, queryset: QuerySet[Video]) -> Answer:
+        """Stop waiting for unknown creates."""
+        warning = _("What waits for these videos is told that it will not come; errbacks run.")
+        return self._confirmed(request, queryset, "give_up", _("Give up"), warning, Video.give_up)
+
+    @admin.action(description=gettext_lazy("Stop waiting…"), permissions=["abandon"])
+    def stop_waiting(self, request: HttpRequest, queryset: QuerySet[Video]) -> Answer:
+        """Drop the tasks that wait."""
+        warning = _(
+            "The tasks that wait for these videos are dropped: neither their chains nor their "
+            "errbacks go on. The videos themselves are still followed."
+        )
+        return self._confirmed(
+            request, queryset, "stop_waiting", _("Stop waiting"), warning, Video.stop_waiting
+        )
+
+    @admin.action(description=gettext_lazy("Prune…"), permissions=["delete"])
+    def prune(self, request: HttpRequest, queryset: QuerySet[Video]) -> Answer:
+        """Remove the rows of videos that nothing needs any more."""
+        warning = _(
+            "The rows are removed. A video that has not ended, or that a task waits for or waited "
+            "for within the last week, stays."
+        )
+        return self._confirmed(request, queryset, "prune", _("Prune"), warning, _prune)
+
+    # How they go.
+
+    def _confirmed(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Video],
+        action: str,
+        title: str,
+        warning: str,
+        act: Callable[[Video], object],
+    ) -> Answer:
+        if "confirmed" in request.POST:
+            return self._each(request, queryset, title, act)
+        return self._ask(request, list(queryset[:MOST]), action, title, warning=warning)
+
+    def _each(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Video],
+        title: str,
+        act: Callable[[Video], object],
+    ) -> Answer:
+        videos = list(queryset[:MOST])
+        done = [video for video in videos if act(video)]
+        return self._tell(request, done, videos, title)
+
+    def _tell(
+        self, request: HttpRequest, done: list[Video], videos: list[Video], title: str
+    ) -> Answer:
+        for video in done:
+            self.log_change(request, video, title)
+        values = {"action": title, "n": len(done)}
+        if done:
+            text = ngettext("%(action)s: %(n)d video.", "%(action)s: %(n)d videos.", len(done))
+            self.message_user(request, text % values, messages.SUCCESS)
+        if left := len(videos) - len(done):
+            text = ngettext(
+                "%(action)s: %(n)d video is in no state for it.",
+                "%(action)s: %(n)d videos are in no state for it.",
+                left,
+            )
+            self.message_user(request, text % {**values, "n": left}, messages.WARNING)
+        return None
+
+    def _ask(
+        self, request: HttpRequest, videos: list[Video], action: str, title: str, **more: Any
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "opts": self.opts,
+            "media": self.media,
+            "videos": videos,
+            "action": action,
+            "back": request.POST.get("back", ""),
+            **more,
+        }
+        return TemplateResponse(request, "admin/seedance_celery/video/confirm.html", context)
+
+
+def _store(video: Video) -> object:
+    return video.store() if fits("store", video) else ""
+
+
+def fits(action: str, video: Video) -> bool:
+    """Tell whether an action can do anything for a video as it is."""
+    status = Video.Status
+    if action == "poll_now":
+        return video.is_polled
+    if action == "resume":
+        return video.status in (status.TIMED_OUT, status.LOST)
+    if action == "store":
+        return video.status == status.COMPLETED and not video.file
+    if action in ("adopt", "buy_again", "give_up"):
+        is_open = action != "give_up" or not video.is_finished
+        return video.status == status.CREATE_UNKNOWN and is_open
+    return action == "stop_waiting" or video.is_finished
+
+
+def _prune(video: Video) -> bool:
+    is_over = video.is_finished and video.announced_at is not None and video.overdue_at is None
+    recent = Q(finished_at__gte=clock.after(-MEMORY.total_seconds()))
+    needed = KeptTask.objects.primary().filter(Q(finished_at__isnull=True) | recent, video=video)
+    if not is_over or needed.exists():
+        return False
+    video.delete()
+    return True
+
+
+ACTIONS = (
+    *("poll_now", "resume", "store", "adopt"),
+    *("buy_again", "give_up", "stop_waiting", "prune"),
+)

@@ -1,0 +1,130 @@
+"""What keeps the list fast with a million rows."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.dates import MONTHS
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+
+from ..conf import get_settings
+from ..models import Video
+
+if TYPE_CHECKING:
+    _Paginator = Paginator[Video]
+else:
+    _Paginator = Paginator
+
+__all__ = ["AccountFilter", "BoundedPaginator", "ModelFilter", "drill_down", "find"]
+
+MOST_ROWS = 10_000
+"""How many rows the pages of one list reach; filters and dates lead to the others."""
+
+
+class BoundedPaginator(_Paginator):
+    """Counts up to `MOST_ROWS` rows and no further."""
+
+    @cached_property
+    def count(self) -> int:
+        """The number of rows that pages lead to."""
+        rows: Any = self.object_list
+        return len(rows) if isinstance(rows, list) else rows.order_by()[:MOST_ROWS].count()
+
+
+class _SettingFilter(admin.SimpleListFilter):
+    """A filter by what the settings know: looking for the values would read the whole table."""
+
+    def known(self) -> Iterable[str]:
+        """Return the values to choose from."""
+        raise NotImplementedError
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in sorted(self.known())]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Video]) -> QuerySet[Video]:
+        value = self.value()
+        name = str(self.parameter_name)
+        return queryset.filter(**{name: value}) if value else queryset
+
+
+class AccountFilter(_SettingFilter):
+    """By account."""
+
+    title = _("account")
+    parameter_name = "account"
+
+    def known(self) -> Iterable[str]:
+        return get_settings().accounts
+
+
+class ModelFilter(_SettingFilter):
+    """By model."""
+
+    title = _("model")
+    parameter_name = "model"
+
+    def known(self) -> Iterable[str]:
+        return get_settings().models
+
+
+def find(rows: QuerySet[Video], text: str) -> QuerySet[Video]:
+    """Return the videos with an id: the API's, or our own."""
+    text = text.strip()
+    if not text:
+        return rows
+    try:
+        return rows.filter(Q(pk=uuid.UUID(text)) | Q(api_id=text))
+    except ValueError:
+        return rows.filter(api_id=text)
+
+
+def drill_down(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the years, months or days to choose from, as `{"text", "params"}`.
+
+    From the first and the last row alone: Django's own drill-down reads every row for it.
+    """
+    try:
+        year, month = (int(params.get(f"created_at__{part}", 0)) for part in ("year", "month"))
+    except ValueError:
+        return []
+    if params.get("created_at__day"):
+        return [_choice(str(_("All days")), year=year, month=month)]
+    if month:
+        return [_choice(str(year), year=year), *_days(year, month)]
+    return [_choice(str(_("All years"))), *_months(year)] if year else _years()
+
+
+def _choice(text: str, **parts: int) -> dict[str, Any]:
+    return {"text": text, "params": {f"created_at__{name}": part for name, part in parts.items()}}
+
+
+def _years() -> list[dict[str, Any]]:
+    rows = Video.objects.order_by("created_at").values_list("created_at", flat=True)
+    first, last = rows.first(), rows.last()
+    if first is None or last is None:
+        return []
+    return [_choice(str(year), year=year) for year in range(_local(first), _local(last) + 1)]
+
+
+def _local(moment: datetime) -> int:
+    return timezone.localtime(moment).year if timezone.is_aware(moment) else moment.year
+
+
+def _months(year: int) -> list[dict[str, Any]]:
+    return [_choice(str(name), year=year, month=number) for number, name in MONTHS.items()]
+
+
+def _days(year: int, month: int) -> list[dict[str, Any]]:
+    begin = datetime(year, month, 1)  # noqa: DTZ001  (a date of the calendar)
+    end = datetime(year + month // 12, month % 12 + 1, 1)  # noqa: DTZ001
+    days = range(1, (end - begin).days + 1)
+    return [_choice(str(day), year=year, month=month, day=day) for day in days]

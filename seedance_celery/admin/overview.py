@@ -1,0 +1,59 @@
+"""What stands above the list: how many of each status, and what needs a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.cache import cache
+from django.db.models import Count, Q
+
+from .. import clock
+from ..conf import get_settings
+from ..models import AccountState, Video
+
+__all__ = ["overview"]
+
+Status = Video.Status
+
+CACHED_FOR = 10
+"""Seconds."""
+DAY = 24 * 3600
+STUCK_SHOWN = 5
+OPEN = (Status.CREATING, Status.QUEUED, Status.IN_PROGRESS, Status.CREATE_UNKNOWN)
+
+_KEY = "seedance_celery.admin.overview"
+
+
+def overview() -> dict[str, Any]:
+    """Return the counts (of all that is open, and the last day's ends), stuck rows and bad keys.
+
+    Three indexed queries, cached for some seconds.
+    """
+    known: dict[str, Any] | None = cache.get(_KEY)
+    if known is None:
+        known = {"counts": _counts(), "stuck": _stuck(), "accounts": _accounts()}
+        cache.set(_KEY, known, CACHED_FOR)
+    return known
+
+
+def _counts() -> list[dict[str, Any]]:
+    recent = Q(created_at__gte=clock.after(-DAY)) | Q(status__in=OPEN)
+    rows = Video.objects.filter(recent).order_by().values_list("status")
+    found = dict(rows.annotate(Count("pk")))
+    return [
+        {"status": status.value, "label": status.label, "count": found.get(status.value, 0)}
+        for status in Status
+    ]
+
+
+def _stuck() -> list[dict[str, str]]:
+    """Return rows that nobody has come back to: no worker runs, or its queue is too long."""
+    late = 2 * get_settings().resend_after
+    rows = Video.objects.filter(overdue_at__lte=clock.after(-late)).order_by("overdue_at")
+    rows = rows.only("api_id", "status")[:STUCK_SHOWN]
+    return [{"pk": str(row.pk), "name": str(row), "status": row.status} for row in rows]
+
+
+def _accounts() -> list[Any]:
+    rows = AccountState.objects.troubled().filter(refused_at__isnull=False)
+    return list(rows.values("name", "refused_at", "refused_reason"))

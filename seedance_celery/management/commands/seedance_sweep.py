@@ -1,0 +1,101 @@
+"""Run the sweep from the command line, cron or a supervisor."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError, InterfaceError, close_old_connections
+
+from ... import clock
+from ...conf import get_settings
+from ...models import KeptTask, Video
+from ...sweep import BATCH, Swept, prune, sweep
+from ..durations import duration, spelled
+
+
+class Command(BaseCommand):
+    """Send again what went missing, once or at an interval."""
+
+    help = (
+        "Send poll loops and kept tasks that went missing again, and remove old videos. Workers do "
+        "this by themselves, unless SEEDANCE['SWEEP_INTERVAL'] is 0."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        add = parser.add_argument
+        add(
+            "--prune-after",
+            type=duration,
+            metavar="TIME",
+            help="remove what is older, such as 90d",
+        )
+        add("--dry-run", action="store_true", help="count, and change nothing")
+        add("--every", type=duration, metavar="TIME", help="go on until SIGTERM, every 30s for one")
+        add("--json", action="store_true", help="write a line of JSON for each sweep")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Sweep once, or until a signal comes."""
+        run = _count if options["dry_run"] else _sweep
+        if not options["every"]:
+            self._report(run(options["prune_after"]), options)
+            return
+        stopped = _stop_on_signals()
+        while not stopped.is_set():
+            self._try(run, options)
+            stopped.wait(options["every"])
+
+    def _try(self, run: Any, options: dict[str, Any]) -> None:
+        try:
+            self._report(run(options["prune_after"]), options)
+        except (DatabaseError, InterfaceError) as error:
+            self.stderr.write(f"The database is away ({type(error).__name__}); trying again.")
+        finally:
+            close_old_connections()
+
+    def _report(self, swept: Swept, options: dict[str, Any]) -> None:
+        if options["json"]:
+            self.stdout.write(json.dumps(dataclasses.asdict(swept)))
+        else:
+            self.stdout.write(_told(swept, options))
+        self.stdout.flush()
+
+
+def _told(swept: Swept, options: dict[str, Any]) -> str:
+    sends, removes = ("Would send", "remove") if options["dry_run"] else ("Sent", "removed")
+    told = f"{sends} {swept.loops} poll loops and {swept.tasks} kept tasks again"
+    age = options["prune_after"] or get_settings().prune_after
+    return (
+        f"{told}, {removes} {swept.pruned} videos older than {spelled(age)}." if age else f"{told}."
+    )
+
+
+def _sweep(prune_after: float | None) -> Swept:
+    swept = sweep()
+    removed = BATCH
+    while prune_after is not None and removed == BATCH:
+        removed = prune(prune_after)
+        swept.pruned += removed
+    return swept
+
+
+def _count(prune_after: float | None) -> Swept:
+    age = get_settings().prune_after if prune_after is None else prune_after
+    tasks = KeptTask.objects.primary().unfinished().exclude(signature="")
+    return Swept(
+        loops=Video.objects.primary().filter(overdue_at__lte=clock.now()).count(),
+        tasks=tasks.filter(due_at__lte=clock.now()).count(),
+        pruned=0 if age is None else prune(age, limit=10**7, dry_run=True),
+    )
+
+
+def _stop_on_signals() -> threading.Event:
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    return stopped

@@ -1,0 +1,112 @@
+"""Follow videos from the command line, and do what only a person may do."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.db import transaction
+
+from ...models import Video
+from ...shortcuts import track_video
+from ...targets import find_video
+from ..videos import VideoCommand, invalid, refusals
+
+Status = Video.Status
+
+
+class Command(VideoCommand):
+    """Follow videos; resume, adopt, buy again or give up."""
+
+    help = "Follow videos that were bought elsewhere, or act on videos that are known here."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the videos and the actions."""
+        parser.add_argument("video", nargs="+", help="an id at the API, or the pk of a row")
+        actions = parser.add_argument_group("actions", "at most one").add_mutually_exclusive_group()
+        add = actions.add_argument
+        add("--resume", action="store_true", help="wait again for a timed-out or lost video")
+        add("--adopt", metavar="API_ID", help="tell which video an unknown create has bought")
+        add("--buy-again", action="store_true", help="POST an unknown create again; may pay twice")
+        add("--give-up", action="store_true", help="wait no longer for an unknown create")
+        parser.add_argument("--yes", action="store_true", help="do not ask before --buy-again")
+        self.add_video_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Act or follow, and report."""
+        with refusals():
+            targets = [_target(text, options["account"]) for text in options["video"]]
+            act = _action(options)
+            if options["buy_again"] and not options["yes"]:
+                self._confirm(targets)
+            with transaction.atomic(using=Video.objects.primary().db):
+                videos = [act(target) for target in targets]
+        self.report([video.current() for video in videos], options)
+
+    def _confirm(self, targets: list[Any]) -> None:
+        if not sys.stdin.isatty():
+            raise invalid("--buy-again may pay twice: say --yes where nobody can be asked.")
+        names = ", ".join(str(_unknown(target)) for target in targets)
+        self.stdout.write(f"{names} may be bought already. Pay for it once more? [y/N]")
+        if input().strip().lower() not in ("y", "yes"):
+            raise invalid("Nothing was bought.")
+
+
+def _action(options: dict[str, Any]) -> Callable[[Any], Video]:
+    if options["adopt"] is not None:
+        if len(options["video"]) > 1:
+            raise invalid("--adopt takes one video.")
+        return lambda target: _decided(target, options, lambda video: video.adopt(options["adopt"]))
+    if options["buy_again"]:
+        return lambda target: _decided(target, options, Video.buy_again)
+    if options["give_up"]:
+        return lambda target: _decided(target, options, Video.give_up)
+    return lambda target: (_resumed if options["resume"] else _tracked)(target, options)
+
+
+def _target(text: str, account: str | None) -> Any:
+    """Return a pk where a row has it, else the API's id with its account."""
+    try:
+        pk = uuid.UUID(text)
+    except ValueError:
+        pass
+    else:
+        if Video.objects.primary().filter(pk=pk).exists():
+            return pk
+    return {"id": text, "account": account} if text else text
+
+
+def _tracked(target: Any, options: dict[str, Any]) -> Video:
+    named = target["id"] if isinstance(target, dict) else target
+    chosen = {name: options[name] for name in ("account", "timeout")}
+    return track_video(named, store=options["store"] or None, **chosen)
+
+
+def _resumed(target: Any, options: dict[str, Any]) -> Video:
+    video = find_video(target)
+    if not video.resume(options["timeout"]):
+        raise invalid(f"Video {video} is {video.current().status}, not timed out or lost.")
+    return _with_file(video, options)
+
+
+def _decided(target: Any, options: dict[str, Any], decide: Callable[[Video], bool]) -> Video:
+    video = _unknown(target)
+    if not decide(video):
+        raise invalid(f"Video {video} has changed meanwhile: it is {video.current().status} now.")
+    return _with_file(video, options)
+
+
+def _with_file(video: Video, options: dict[str, Any]) -> Video:
+    if options["store"]:
+        Video.objects.primary().filter(pk=video.pk).update(store_wanted=True)
+    return video
+
+
+def _unknown(target: Any) -> Video:
+    video = find_video(target)
+    if video.status != Status.CREATE_UNKNOWN or video.is_finished:
+        raise invalid(f"Video {video} is {video.status}: only an unknown create can be decided.")
+    return video

@@ -1,0 +1,104 @@
+"""What the commands tell of a video, and the exit status that follows from it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from ..models import Video
+
+__all__ = ["EXIT_STATUSES", "Exit", "check_ends", "describe", "has_ended", "needs_person", "told"]
+
+Status = Video.Status
+
+
+class Exit(enum.IntEnum):
+    """Exit statuses of `seedance_generate` and `seedance_track`."""
+
+    DONE = 0
+    ENDED_OTHERWISE = 1
+    INVALID = 2
+    STILL_RUNNING = 3
+    INTERRUPTED = 130
+
+
+EXIT_STATUSES = """exit status:
+  0    every video is completed; without --wait: what was asked for is recorded
+  1    a video ended otherwise, or its file was not kept
+  2    something on the command line or in the settings is wrong; nothing was sent
+  3    a video still runs at the end of --wait-timeout
+  130  interrupted; the videos go on"""
+
+
+def needs_person(video: Video) -> bool:
+    """Tell whether only a person can go on: nobody knows what a create bought."""
+    return video.status == Status.CREATE_UNKNOWN
+
+
+def has_ended(video: Video) -> bool:
+    """Tell whether there is nothing left to watch, the file included where it is wanted."""
+    if needs_person(video):
+        return True
+    is_storing = video.status == Status.COMPLETED and video.store_wanted
+    return video.is_finished and not (is_storing and not video.file and not video.store_error)
+
+
+def told(video: Video) -> str:
+    """Return a status with what explains it."""
+    if video.status == Status.COMPLETED:
+        detail = _told_of_file(video)
+    elif needs_person(video):
+        detail = "adopt, buy again or give up: see seedance_track --help"
+    else:
+        detail = video.reason
+    status = str(video.get_status_display())
+    return f"{status} ({_printable(detail)})" if detail else status
+
+
+def _told_of_file(video: Video) -> str:
+    if video.file or not (video.store_wanted or video.store_error):
+        return video.file.name or ""
+    return f"not stored: {video.store_error}" if video.store_error else "storing"
+
+
+def _printable(text: str) -> str:
+    # Some of it is the API's words: they must not move a terminal's cursor.
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def describe(video: Video, *, show_url: bool = False) -> dict[str, Any]:
+    """Return a video as JSON has it; the signed URL only where it was asked for."""
+    described = {
+        "pk": str(video.pk),
+        "api_id": video.api_id,
+        "account": video.account,
+        "model": video.model,
+        "seconds": video.seconds,
+        "size": video.size,
+        "status": str(video.status),
+        "progress": video.progress,
+        "reason": video.reason,
+        "file": video.file.name or None,
+        "file_size": video.file_size,
+        "sha256": video.sha256 or None,
+        "store_error": video.store_error,
+        "created_at": video.created_at,
+        "finished_at": video.finished_at,
+        "deadline_at": video.deadline_at,
+    }
+    return {**described, "video_url": video.video_url or None} if show_url else described
+
+
+def check_ends(videos: Sequence[Video]) -> None:
+    """Raise the `CommandError` whose exit status tells how videos ended, unless all is well."""
+    ended = [video for video in videos if has_ended(video)]
+    bad = [video for video in ended if video.status != Status.COMPLETED or video.store_error]
+    if bad:
+        message = f"{len(bad)} of {len(videos)} ended otherwise than asked for."
+        raise CommandError(message, returncode=Exit.ENDED_OTHERWISE)
+    if len(ended) < len(videos):
+        message = f"{len(videos) - len(ended)} of {len(videos)} still run, and go on by themselves."
+        raise CommandError(message, returncode=Exit.STILL_RUNNING)

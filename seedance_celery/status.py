@@ -1,0 +1,196 @@
+"""What a person is told of a video: the same facts and words on every page and in JSON."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from django.core.exceptions import SuspiciousOperation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
+
+from .conf import get_settings
+from .estimates import Estimate, estimate, shown_progress
+from .models import Video
+from .redaction import redact_text
+
+__all__ = ["ShownEstimate", "ShownVideo", "file_url", "playable_url", "shown"]
+
+Status = Video.Status
+
+UNWELL_AFTER = 3
+"""Polls in a row without an answer before a person is told."""
+SHORTEST, LONGEST = 2, 30
+"""Seconds between two looks at a video that has not ended."""
+LATE = 300
+"""Seconds between two looks at a timed-out video, which may still be collected."""
+
+_LABELS = {
+    Status.CREATING: gettext_lazy("Being sent"),
+    Status.QUEUED: gettext_lazy("In the queue"),
+    Status.IN_PROGRESS: gettext_lazy("Rendering"),
+    Status.COMPLETED: pgettext_lazy("video", "Ready"),
+    Status.FAILED: gettext_lazy("The provider could not make this video"),
+    Status.ERROR: gettext_lazy("Something went wrong at the provider"),
+    Status.REJECTED: gettext_lazy("Not accepted: nothing was bought"),
+    Status.CREATE_UNKNOWN: gettext_lazy("Not certain whether it was bought: someone has to look"),
+    Status.TIMED_OUT: gettext_lazy("Takes too long: if it still comes, it will be here"),
+    Status.LOST: gettext_lazy("The provider does not know this video"),
+}
+_UNWELL = gettext_lazy("The provider is not answering well. Nothing is lost: we keep asking.")
+_STORE_FAILED = gettext_lazy("The file could not be kept.")
+
+
+class ShownEstimate(TypedDict):
+    """Time left, in seconds: for half of the videos like this one, and for nine in ten."""
+
+    median_seconds_left: int
+    p90_seconds_left: int
+
+
+class ShownVideo(TypedDict, total=False):
+    """One video, JSON-ready. Holds no prompt, no key and, unless asked for, no signature."""
+
+    id: str
+    """The row's primary key."""
+    status: str
+    label: str
+    """The status in words, translated."""
+    progress: int | None
+    """0 to 100; None where there is nothing to wait for."""
+    is_estimate: bool
+    """Whether `progress` is told from the time that has passed, not by the API."""
+    estimate: ShownEstimate | None
+    time_left: str
+    """The estimate in words, translated."""
+    poll_after: int | None
+    """Seconds until another look is worth it; None where nothing more comes."""
+    is_finished: bool
+    reason: str
+    """Why it ended so, in the provider's words where there are any."""
+    notice: str
+    """What a person should know meanwhile, translated."""
+    stored: str | None
+    """`storing`, `stored` or `failed`; None where nothing is kept."""
+    file_url: str | None
+    """Where the kept file is."""
+    video_url: str
+    """The signed URL, only where the project allows it."""
+
+
+def shown(video: Video, *, signed_url: bool = False) -> ShownVideo:
+    """Return what a person is told of a video that was read with `with_now()`."""
+    progress, is_estimate = _progress(video)
+    left = estimate(video)
+    facts: ShownVideo = {
+        "id": str(video.pk),
+        "status": video.status,
+        "label": _label(video),
+        "progress": progress,
+        "is_estimate": is_estimate,
+        "estimate": _estimate(left),
+        "time_left": _time_left(left),
+        "poll_after": poll_after(video),
+        "is_finished": video.is_finished,
+        "reason": _reason(video),
+        "notice": _notice(video),
+        "stored": _stored(video),
+        "file_url": file_url(video),
+    }
+    if signed_url and video.status == Status.COMPLETED:
+        facts["video_url"] = video.video_url
+    return facts
+
+
+def _progress(video: Video) -> tuple[int | None, bool]:
+    if video.status in (Status.CREATING, *Video.POLLED, Status.COMPLETED):
+        return shown_progress(video)
+    return None, False
+
+
+def _label(video: Video) -> str:
+    if video.status == Status.CREATE_UNKNOWN and video.is_finished:
+        return _("Given up: it is not known whether it was bought")
+    if _stored(video) == "storing":
+        return _("Ready, the file is being kept")
+    return str(_LABELS[Status(video.status)])
+
+
+def _estimate(left: Estimate | None) -> ShownEstimate | None:
+    if left is None:
+        return None
+    return {
+        "median_seconds_left": left.median_seconds_left,
+        "p90_seconds_left": left.p90_seconds_left,
+    }
+
+
+def _time_left(left: Estimate | None) -> str:
+    if left is None:
+        return ""
+    seconds = left.median_seconds_left
+    if seconds < 90:
+        text = ngettext("about %(n)d second left", "about %(n)d seconds left", seconds)
+        return text % {"n": seconds}
+    minutes = round(seconds / 60)
+    return ngettext("about %(n)d minute left", "about %(n)d minutes left", minutes) % {"n": minutes}
+
+
+def poll_after(video: Video) -> int | None:
+    """Return the seconds until another look at a video is worth it; None where nothing comes."""
+    if video.status == Status.TIMED_OUT:
+        return LATE if video.overdue_at else None
+    if video.is_finished:
+        return SHORTEST if _stored(video) == "storing" else None
+    if video.status == Status.CREATE_UNKNOWN:
+        return LONGEST
+    if video.next_poll_at is None:
+        return SHORTEST
+    # A second later than the worker asks: by then it has the answer.
+    wait = (video.next_poll_at - video.now).total_seconds() + 1
+    return max(SHORTEST, min(LONGEST, round(wait)))
+
+
+def _reason(video: Video) -> str:
+    if not video.is_finished or video.status == Status.COMPLETED:
+        return ""
+    # The API echoes prompts at times.
+    return redact_text(video.reason, hide=[video.prompt])
+
+
+def _notice(video: Video) -> str:
+    if _stored(video) == "failed":
+        return str(_STORE_FAILED)
+    is_waiting = video.is_polled or video.status == Status.CREATING
+    is_unwell = is_waiting and (video.troubled or video.errors >= UNWELL_AFTER)
+    return str(_UNWELL) if is_unwell else ""
+
+
+def _stored(video: Video) -> str | None:
+    if video.file:
+        return "stored"
+    if video.status != Status.COMPLETED:
+        return None
+    if video.store_error:
+        return "failed"
+    return "storing" if video.store_wanted or get_settings().auto_store else None
+
+
+def file_url(video: Video) -> str | None:
+    """Return where the kept file is; None where there is none, or its storage has no URLs."""
+    if not video.file:
+        return None
+    try:
+        return str(video.file.url)
+    except (NotImplementedError, ValueError, SuspiciousOperation):
+        return None
+
+
+def playable_url(video: Video) -> str:
+    """Return where a video can be played: the kept file, else the signed URL, else ""."""
+    if video.status != Status.COMPLETED and not video.file:
+        return ""
+    kept: Any = file_url(video)
+    if kept:
+        return str(kept)
+    is_web = video.video_url.startswith(("https://", "http://"))
+    return video.video_url if is_web else ""

@@ -1,0 +1,209 @@
+"""The admin's list and page of a video."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from seedance_celery.models import AccountState, KeptTask, Video
+from tests.web.conftest import person
+from tests.web.rows import PROMPT, SIGNATURE, make, past
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/seedance_celery/video/"
+
+
+def rows(html: str) -> int:
+    return html.count('class="action-select"')
+
+
+def page(client: Client, video: Video) -> Any:
+    return client.get(f"{LIST}{video.pk}/change/")
+
+
+# The list.
+
+
+def test_the_list_shows_progress_age_time_left_model_cost_and_account(boss: Client) -> None:
+    past(*[100] * 10, model="seedance-2-5")
+    make(age=60, model="seedance-2-5", account="eu", size="16:9", progress=70)
+    html = boss.get(LIST, {"status__exact": "in_progress"}).text
+    for part in ("70 %", "1 minute", "about 40 seconds left", "seedance-2-5", "5 s · 16:9", "eu"):
+        assert part in html.replace("\xa0", " "), part
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_the_list_takes_as_many_queries_for_50_rows_as_for_one(
+    boss: Client, count: int, django_assert_num_queries: Any
+) -> None:
+    past(*[100] * 10)
+    for number in range(count):
+        make(Video.Status.values[number % 10], account="eu", reason="no faces")
+    boss.get(LIST)
+    # Session and user; the bounded count; the page; the first and last date.
+    with django_assert_num_queries(6):
+        html = boss.get(LIST, {"account": "eu"}).text
+    assert rows(html) == count
+
+
+def test_the_list_leaves_out_prompts_signatures_and_answers(boss: Client) -> None:
+    make("completed")
+    html = boss.get(LIST).text
+    assert PROMPT not in html
+    assert SIGNATURE not in html
+
+
+def test_search_finds_a_whole_api_id_or_the_rows_own(boss: Client) -> None:
+    video = make(api_id="task_AbC")
+    make()
+    for text in ("task_AbC", " task_AbC ", str(video.pk)):
+        assert rows(boss.get(LIST, {"q": text}).text) == 1
+    for text in ("task_abc", "task_", "no'such\""):
+        assert rows(boss.get(LIST, {"q": text}).text) == 0
+
+
+def test_the_filters(boss: Client) -> None:
+    make(model="seedance-2-5")
+    make("failed")
+    for query, count in (
+        ({"status__exact": "failed"}, 1),
+        ({"model": "seedance-2-5"}, 1),
+        ({"account": "default"}, 2),
+    ):
+        assert rows(boss.get(LIST, query).text) == count
+
+
+def test_the_dates_lead_from_years_to_days(boss: Client) -> None:
+    for year, month in ((2024, 3), (2026, 2)):
+        make("failed", created_at=datetime(year, month, 7, 12, tzinfo=timezone.utc))
+    html = boss.get(LIST, {"status__exact": "failed"}).text
+    assert re.findall(r"created_at__year=(\d+)", html) == ["2024", "2025", "2026"]
+    assert "?status__exact=failed&amp;created_at__year=2025" in html
+    year = {"created_at__year": 2024}
+    assert "created_at__month=12" in boss.get(LIST, year).text
+    month = boss.get(LIST, {**year, "created_at__month": 3}).text
+    assert rows(month) == 1
+    assert "created_at__day=31" in month
+    day = {**year, "created_at__month": 3, "created_at__day": 8}
+    assert rows(boss.get(LIST, day).text) == 0
+
+
+def test_a_nonsense_date_is_no_crash(boss: Client) -> None:
+    assert boss.get(LIST, {"created_at__year": "x"}).status_code in (200, 302)
+
+
+def test_counts_stuck_rows_and_refused_keys_stand_at_the_top(boss: Client) -> None:
+    now = make().created_at
+    make("failed")
+    make("failed", created_at=now - timedelta(days=3))
+    make(api_id="task_stuck", overdue_at=now - timedelta(hours=1))
+    AccountState.objects.create(name="eu", strikes=1, refused_at=now, refused_reason="no key")
+    html = boss.get(LIST).text
+    counts = dict(re.findall(r"status__exact=(\w+)\"><b>(\d+)</b>", html))
+    assert counts == {"in_progress": "2", "failed": "1"}
+    assert "does a worker run?" in html
+    assert html.count(">task_stuck<") == 2
+    assert "refuses the key of account eu" in html
+
+
+def test_the_overview_is_cached(boss: Client, django_assert_max_num_queries: Any) -> None:
+    boss.get(LIST)
+    with django_assert_max_num_queries(6):
+        boss.get(LIST)
+    cache.clear()
+
+
+# The page.
+
+
+def test_the_page_plays_the_video_and_shows_its_life(boss: Client) -> None:
+    video = make(
+        "completed",
+        file="kite.mp4",
+        last_error="the last error",
+        raw={
+            "id": "task_x",
+            "video_url": f"https://x.example/k.mp4?{SIGNATURE}",
+            "key": "sk-12345",
+        },
+        history=[["2026-01-01T12:00:00+00:00", "created"], ["not a time", "<b>odd</b>"]],
+    )
+    html = page(boss, video).text
+    for part in ("<video controls", "kite.mp4", "created", "&lt;b&gt;odd", "the last error"):
+        assert part in html, part
+    assert SIGNATURE not in html
+    assert "sk-12345" not in html
+
+
+def test_who_waits_is_shown_by_task_name_and_never_by_signature(boss: Client) -> None:
+    video = make()
+    KeptTask.objects.create(
+        celery_id="id-1", task="shop.tasks.publish", video=video, signature='{"args":["secret"]}'
+    )
+    html = page(boss, video).text
+    assert "shop.tasks.publish" in html
+    assert "secret" not in html.replace(PROMPT, "")
+
+
+def test_holds_of_the_account_are_shown(boss: Client) -> None:
+    video = make(account="eu")
+    until = video.created_at + timedelta(hours=1)
+    AccountState.objects.create(name="eu", strikes=3, hold_until=until, refused_reason="bad key")
+    html = page(boss, video).text
+    assert "held back until" in html
+    assert "bad key" in html
+
+
+@pytest.mark.parametrize("status", Video.Status.values)
+def test_every_status_has_a_page_that_has_no_field_to_edit(boss: Client, status: str) -> None:
+    html = page(boss, make(status)).text
+    assert "_save" not in html
+    assert not re.search(r"<(textarea|select) ", html)
+    assert not re.search(r"\sstyle=|\son\w+=", html.split("<main")[-1])
+
+
+def test_the_page_takes_no_post(boss: Client) -> None:
+    video = make()
+    assert boss.post(f"{LIST}{video.pk}/change/", {"status": "failed"}).status_code == 403
+    assert video.current().status == "in_progress"
+
+
+def test_nobody_adds_a_video_by_hand(boss: Client) -> None:
+    assert boss.get(f"{LIST}add/").status_code == 403
+
+
+def test_what_has_not_ended_cannot_be_deleted(boss: Client) -> None:
+    running, failed = make(), make("failed")
+    assert boss.post(f"{LIST}{running.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert boss.post(f"{LIST}{failed.pk}/delete/", {"post": "yes"}).status_code == 302
+    assert list(Video.objects.all()) == [running]
+
+
+# Who.
+
+
+@pytest.mark.parametrize("path", [LIST, "/admin/seedance_celery/accountstate/"])
+def test_staff_without_the_permission_and_strangers_see_nothing(path: str) -> None:
+    assert person("helper", is_staff=True).get(path).status_code == 403
+    assert person("customer").get(path).status_code == 302
+    assert Client().get(path).status_code == 302
+
+
+def test_those_who_may_only_look_get_no_action(staff: Client) -> None:
+    viewer = person("viewer", "view_video", is_staff=True)
+    html = page(viewer, make()).text + viewer.get(LIST).text
+    assert "Poll now" not in html
+    assert "Buy again" not in html
+
+
+def test_accounts_are_listed_and_not_edited(boss: Client) -> None:
+    AccountState.objects.create(name="eu", strikes=1)
+    html = boss.get("/admin/seedance_celery/accountstate/").text
+    assert "eu" in html
+    assert boss.get("/admin/seedance_celery/accountstate/add/").status_code == 403
