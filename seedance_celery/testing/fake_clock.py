@@ -1,0 +1,42 @@
+"""A clock that a test moves."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from django.db.models import DateTimeField, Value
+
+from ..clock import Clock
+
+__all__ = ["FakeClock"]
+
+START = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+
+
+class FakeClock(Clock):
+    """Stands still until it is advanced. `time` is an aware datetime."""
+
+    def __init__(self, time: datetime = START) -> None:
+        self.time = time
+
+    def now(self) -> Any:
+        """Return the time as an expression."""
+        return Value(self.time, output_field=DateTimeField())
+
+    def after(self, seconds: float) -> Any:
+        """Return the time in so many seconds as an expression."""
+        then = self.time + timedelta(seconds=seconds)
+        return Value(then, output_field=DateTimeField())
+
+    def sleep(self, seconds: float) -> None:
+        """Let the time pass at once."""
+        self.advance(seconds)
+
+    def advance(self, seconds: float) -> None:
+        """Move the time forward."""
+        self.time += timedelta(seconds=seconds)
+
+    def unix(self) -> float:
+        """Return the time in Unix seconds: a clock for the simulator."""
+        return self.time.timestamp()

@@ -1,0 +1,150 @@
+"""Any interleaving of messages, copies, losses, deaths, sweeps and API answers ends well."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from celery import chain
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from seedance_celery.models import AccountState, KeptTask, Video
+from seedance_celery.shortcuts import generate_video
+from seedance_celery.sweep import sweep
+from seedance_celery.tasks import create_video, poll_video
+from tests.core import canvas
+from tests.core.canvas import publish, refund
+from tests.core.crash import MortalKit, Tripwire
+
+SCENARIOS = st.sampled_from(
+    ["normal", "failed", "error", "slow=3", "goes_back*2", "create_dropped", "create_429"]
+)
+FAULTS = st.sampled_from(["http_502", "reset", "html", "rate_limited", "key_refused", "garbage"])
+ENDS = {"completed": "publish", "failed": "refund", "error": "refund", "rejected": "refund"}
+
+
+class Life(RuleBasedStateMachine):
+    """Videos, and everything that can happen to the messages about them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kit = MortalKit(Tripwire(), TIMEOUT=10**6)
+        self.ordered = 0
+        self.deaths = 0
+        self.copies = 0
+
+    @initialize()
+    def begin(self) -> None:
+        canvas.ran.clear()
+        KeptTask.objects.all().delete()
+        Video.objects.all()._raw_delete("default")
+        AccountState.objects.all().delete()
+        self.kit.__enter__()
+
+    def teardown(self) -> None:
+        try:
+            if self.kit.broker.app.conf.broker_url.startswith("memory://seedance"):
+                self._check()
+        finally:
+            self.kit.__exit__(None, None, None)
+
+    @rule(scenario=SCENARIOS)
+    def order_a_chain(self, scenario: str) -> None:
+        self.kit.next_video(scenario)
+        create = create_video.s("A kite").on_error(refund.s())
+        chain(create, poll_video.s().on_error(refund.s()), publish.s()).apply_async()
+        self.ordered += 1
+
+    @rule(scenario=SCENARIOS)
+    def order_a_row(self, scenario: str) -> None:
+        self.kit.next_video(scenario)
+        generate_video("A kite", link=publish.s(), link_error=refund.s())
+        self.ordered += 1
+
+    @rule(seconds=st.integers(1, 90))
+    def let_time_pass(self, seconds: int) -> None:
+        self.kit.advance(seconds)
+
+    @rule()
+    def run_what_is_due(self) -> None:
+        self.kit.run_due()
+
+    @rule()
+    def sweep(self) -> None:
+        sweep()
+
+    @rule(data=st.data())
+    def lose_a_message(self, data: Any) -> None:
+        if ours := self._ours():
+            self.kit.broker.messages.remove(data.draw(st.sampled_from(ours)))
+
+    @rule(data=st.data())
+    def copy_a_message(self, data: Any) -> None:
+        if ours := self._ours():
+            self.kit.broker.messages.append(data.draw(st.sampled_from(ours)))
+            self.copies += 1
+
+    @rule(fault=FAULTS, seconds=st.integers(5, 200))
+    def let_the_api_be_unwell(self, fault: str, seconds: int) -> None:
+        self.kit.simulator.fault(fault, seconds=seconds, routes=["retrieve"])
+
+    @rule(moment=st.integers(0, 25), seconds=st.integers(1, 60))
+    def let_a_worker_die(self, moment: int, seconds: int) -> None:
+        tripwire = self.kit.tripwire
+        tripwire.events.clear()
+        tripwire.at = moment
+        self.kit.advance(seconds)
+        self.deaths += len(tripwire.events) == moment + 1
+        tripwire.at = None
+
+    @rule()
+    def refresh_a_video(self) -> None:
+        for video in Video.objects.all()[:1]:
+            video.refresh()
+
+    def _ours(self) -> list[Any]:
+        # A message of the user's own next task is the broker's from then on.
+        messages = self.kit.broker.fetch()
+        return [m for m in messages if m.task.startswith("seedance_celery") and self._is_kept(m)]
+
+    def _is_kept(self, message: Any) -> bool:
+        # The first message of a canvas is the broker's, too, until a worker has kept it.
+        if message.task.endswith(("refresh_video", "sweep_videos")):
+            return True
+        return KeptTask.objects.filter(celery_id=message.celery_id).exists()
+
+    def _check(self) -> None:
+        self.kit.simulator.clear()
+        self.kit.run_until_done(within=10**6)
+        for video in Video.objects.filter(status="create_unknown"):
+            video.give_up()
+        self.kit.run_until_done(within=10**6)
+        assert self.kit.charges <= self.ordered
+        videos = list(Video.objects.all())
+        assert all(video.finished_at and video.announced_at for video in videos)
+        assert not KeptTask.objects.filter(finished_at=None).exists()
+        wanted = Counter(ENDS.get(video.status, "refund") for video in videos)
+        ran = Counter(canvas.names())
+        fired = Counter(self.kit.signals())
+        if self.deaths:
+            assert all(ran[name] >= count for name, count in wanted.items()), (wanted, ran)
+            assert fired["video_finished"] >= len(videos)
+        else:
+            assert ran == wanted, (wanted, ran)
+            assert fired["video_finished"] == len(videos)
+
+
+@pytest.mark.timeout(300)
+def test_any_interleaving_ends_with_one_end_and_one_continuation(transactional_db: None) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Life,
+        settings=settings(
+            max_examples=30,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,133 @@
+"""Keeping the file, from the rows' side."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import chain
+from django.core.files.storage import FileSystemStorage
+
+from seedance_celery.exceptions import StoreFailed
+from seedance_celery.models import Video
+from seedance_celery.shortcuts import generate_video
+from seedance_celery.tasks import create_video, poll_video, store_video
+from seedance_celery.testing import Seedance
+from tests.core import canvas
+from tests.core.canvas import publish, refund
+
+
+@pytest.fixture(autouse=True)
+def media(settings: Any, tmp_path: Path) -> Path:
+    settings.MEDIA_ROOT = tmp_path
+    return tmp_path
+
+
+def start() -> None:
+    waits = store_video.s().on_error(refund.s())
+    chain(create_video.s("A kite"), poll_video.s(), waits, publish.s()).apply_async()
+
+
+def the_video() -> Video:
+    return Video.objects.get()
+
+
+def test_a_chain_goes_on_with_the_kept_file(kit: Seedance, media: Path) -> None:
+    start()
+    kit.run_until_done()
+    video = the_video()
+    path = media / video.file.name
+    assert path.read_bytes()[4:8] == b"ftyp"
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == video.sha256
+    result = canvas.ran[0][1]
+    assert (result["file"], result["file_size"]) == (video.file.name, path.stat().st_size)
+    assert kit.signals("video_stored") == ["video_stored"]
+    assert kit.simulator.bearer_on_files == 0
+
+
+def test_store_true_keeps_the_file_and_links_with_it(kit: Seedance) -> None:
+    generate_video("A kite", store=True, link=publish.s())
+    generate_video("Another", store=True)
+    kit.run_until_done()
+    assert all(video.file for video in Video.objects.all())
+    assert canvas.ran[0][1]["sha256"]
+    assert kit.simulator.counts["file"] == 2
+
+
+def test_auto_store_keeps_every_file(kit: Seedance, settings: Any) -> None:
+    settings.SEEDANCE = {**settings.SEEDANCE, "AUTO_STORE": True}
+    generate_video("A kite")
+    kit.run_until_done()
+    assert the_video().file
+
+
+def test_many_tasks_that_store_one_video_download_it_once(kit: Seedance, media: Path) -> None:
+    reply = create_video("A kite")
+    kit.run_until_done()
+    for _ in range(5):
+        chain(store_video.s(reply), publish.s()).apply_async()
+    kit.run_until_done()
+    assert canvas.names() == ["publish"] * 5
+    assert kit.simulator.counts["file"] == 1
+    assert len([path for path in media.rglob("*") if path.is_file()]) == 1
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    ["file_expired_then_renewed", "file_503*3", "file_cut*2", "file_reset*2", "file_chunked"],
+)
+def test_a_file_that_comes_late_is_kept(kit: Seedance, scenario: str) -> None:
+    kit.next_video(scenario)
+    start()
+    kit.run_until_done()
+    assert the_video().file
+    assert canvas.names() == ["publish"]
+
+
+@pytest.mark.parametrize("scenario", ["file_expired", "file_html", "file_xml", "file_not_mp4"])
+def test_a_file_that_cannot_be_had_fails_the_store_and_not_the_video(
+    kit: Seedance, scenario: str, media: Path
+) -> None:
+    kit.next_video(scenario)
+    start()
+    kit.run_until_done()
+    assert the_video().status == "completed"
+    assert the_video().store_error
+    assert not the_video().file
+    assert canvas.names() == ["refund"]
+    error = canvas.ran[0][1]
+    assert isinstance(error, StoreFailed)
+    assert "signature" not in str(error.args)
+    assert kit.signals("video_store_failed") == ["video_store_failed"]
+    assert kit.signals("video_stored") == []
+    assert [path for path in media.rglob("*") if path.is_file()] == []
+
+
+def test_a_storage_that_is_away_is_tried_again(
+    kit: Seedance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = FileSystemStorage.get_available_name
+    calls = []
+
+    def away(*args: object, **kwargs: object) -> str:
+        calls.append(1)
+        if len(calls) < 3:
+            raise OSError("the disk is full")
+        return works(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FileSystemStorage, "get_available_name", away)
+    start()
+    kit.run_until_done()
+    assert the_video().file
+    assert canvas.names() == ["publish"]
+
+
+def test_video_store_keeps_a_file_later(kit: Seedance) -> None:
+    video = generate_video("A kite")
+    kit.run_until_done()
+    assert not video.current().file
+    video.store()
+    kit.run_until_done()
+    assert video.current().file
