@@ -1,0 +1,1 @@
+"""Faults caused for real: in processes, brokers, databases and the API."""
