@@ -1,0 +1,1 @@
+"""The gallery: films that people ask for, and what becomes of them."""

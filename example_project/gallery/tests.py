@@ -1,0 +1,168 @@
+"""How a project tests what it does with videos: `python manage.py test`.
+
+`Seedance` simulates the API and lets time pass at once, so no test waits for a render.
+"""
+
+# ruff: noqa: PT009  (Django's own test runner knows assertEqual, not pytest's assert)
+
+from __future__ import annotations
+
+import re
+import tempfile
+import uuid
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core import mail
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client, TestCase, override_settings
+
+from seedance_celery.models import Video
+from seedance_celery.testing import Seedance
+
+from .models import Film, Refund
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
+
+
+def _form(**values: Any) -> dict[str, Any]:
+    usual = {"prompt": "A kite", "model": "doubao-seedance-2-0", "seconds": 5, "size": "16:9"}
+    return {**usual, "token": uuid.uuid4(), **values}
+
+
+class GalleryTests(TestCase):
+    """Each test has an API of its own, and a folder for files."""
+
+    def setUp(self) -> None:
+        """Start a simulated API."""
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.enterContext(override_settings(MEDIA_ROOT=folder))
+        self.seedance = self.enterContext(Seedance(POLL_COUNTDOWN=(10, 20), TIMEOUT=300))
+
+    def ask(self, client: Client | None = None, **values: Any) -> Film:
+        """Send the form, let the worker finish, and return the film."""
+        response = (client or self.client).post("/", _form(**values))
+        self.assertRedirects(response, "/")
+        self.seedance.run_until_done()
+        return Film.objects.latest("created_at")
+
+    def test_a_film_is_bought_kept_and_published(self) -> None:
+        film = self.ask()
+        self.assertEqual(film.stage, Film.Stage.PUBLISHED)
+        self.assertEqual(self.seedance.charges, 1)
+        assert film.video is not None
+        response = self.client.get(film.video.file.url)
+        self.assertEqual(b"".join(response)[4:8], b"ftyp")
+
+    def test_the_receivers_write_what_happened(self) -> None:
+        self.seedance.next_video("slow")
+        told = list(self.ask().events.values_list("text", flat=True))
+        self.assertEqual(
+            told, ["Accepted by the API", "The render has begun", "Rendered", "File kept"]
+        )
+
+    def test_a_failed_film_is_refunded_and_can_be_tried_again_once(self) -> None:
+        self.seedance.next_video("moderation")
+        film = self.ask()
+        self.assertEqual(film.stage, Film.Stage.FAILED)
+        self.assertEqual(Refund.objects.get().film, film)
+        for _ in range(2):
+            self.client.post(f"/films/{film.pk}/again/")
+        self.seedance.run_until_done()
+        self.assertEqual(self.seedance.charges, 2)
+        self.assertEqual(Film.objects.filter(stage=Film.Stage.PUBLISHED).count(), 1)
+
+    def test_a_film_that_did_not_fail_is_not_bought_again(self) -> None:
+        film = self.ask()
+        self.client.post(f"/films/{film.pk}/again/")
+        self.assertEqual(Film.objects.count(), 1)
+
+    def test_a_double_click_buys_one_film(self) -> None:
+        form = _form()
+        for _ in range(2):
+            self.client.post("/", form)
+        self.seedance.run_until_done()
+        self.assertEqual(self.seedance.charges, 1)
+        self.assertEqual(Film.objects.count(), 1)
+
+    def test_a_film_that_takes_too_long_can_be_waited_for_again(self) -> None:
+        self.seedance.next_video("stuck=400")
+        film = self.ask()
+        assert film.video is not None
+        self.assertEqual(film.video.status, Video.Status.TIMED_OUT)
+        self.client.post(f"/films/{film.pk}/resume/")
+        self.seedance.run_until_done()
+        film.refresh_from_db()
+        self.assertEqual(film.video.current().status, Video.Status.COMPLETED)
+        self.assertEqual(self.seedance.charges, 1)
+
+    def test_images_travel_with_the_film_and_are_there_for_another_try(self) -> None:
+        self.seedance.next_video("failed")
+        film = self.ask(images=[SimpleUploadedFile("one.png", PNG)])
+        self.client.post(f"/films/{film.pk}/again/")
+        self.seedance.run_until_done()
+        bought = list(self.seedance.simulator.videos.values())
+        self.assertEqual([len(video.order.images) for video in bought], [1, 1])
+        response = self.client.get(film.images.get().file.url)
+        self.assertEqual(b"".join(response), PNG)
+
+    def test_what_the_api_would_refuse_is_shown_at_its_field_and_costs_nothing(self) -> None:
+        for values, words in (
+            ({"seconds": 20}, "takes 4 to 15 seconds"),
+            ({"prompt": ""}, "This field is required"),
+            ({"images": [SimpleUploadedFile("a.png", b"not an image")]}, "none of JPEG, PNG"),
+            (
+                {"model": "doubao-seedance-1-0-pro", "images": [SimpleUploadedFile("a.png", PNG)]},
+                "takes no images",
+            ),
+        ):
+            with self.subTest(**values):
+                response = self.client.post("/", _form(**values))
+                self.assertContains(response, words, status_code=422)
+        self.assertEqual((Film.objects.count(), self.seedance.charges), (0, 0))
+
+    def test_nobody_else_sees_a_film(self) -> None:
+        film = self.ask()
+        assert film.video is not None
+        status = f"/videos/{film.video.pk}/"
+        for url in (film.get_absolute_url(), film.video.file.url, status):
+            self.assertEqual(self.client.get(url).status_code, 200, url)
+            self.assertEqual(Client().get(url).status_code, 404, url)
+        stranger = Client()
+        stranger.force_login(User.objects.create_user("stranger"))
+        for url in (film.get_absolute_url(), film.video.file.url, status):
+            self.assertEqual(stranger.get(url).status_code, 404, url)
+        for action in ("again", "resume"):
+            response = stranger.post(f"{film.get_absolute_url()}{action}/")
+            self.assertEqual(response.status_code, 404)
+
+    def test_signing_in_keeps_what_was_asked_for_before(self) -> None:
+        user = User.objects.create_user("ann", "ann@example.org", "secret")
+        self.client.post("/", _form())
+        self.client.post("/login/", {"username": "ann", "password": "secret"})
+        self.assertEqual(Film.objects.get().owner, user)
+
+    def test_the_owner_gets_one_mail_at_the_end(self) -> None:
+        self.client.force_login(User.objects.create_user("ann", "ann@example.org"))
+        self.ask()
+        self.assertEqual([message.to for message in mail.outbox], [["ann@example.org"]])
+        self.assertEqual(mail.outbox[0].subject, "Your film is completed")
+
+    def test_a_player_gets_the_part_of_the_file_that_it_asks_for(self) -> None:
+        film = self.ask()
+        assert film.video is not None
+        response = self.client.get(film.video.file.url, headers={"Range": "bytes=4-7"})
+        self.assertEqual((response.status_code, response.content), (206, b"ftyp"))
+        self.assertEqual(response["Content-Range"], f"bytes 4-7/{film.video.file_size}")
+        response = self.client.get(film.video.file.url, headers={"Range": "bytes=-8"})
+        self.assertEqual(len(response.content), 8)
+
+    def test_pages_forbid_inline_code_and_have_none(self) -> None:
+        film = self.ask()
+        for url in ("/", film.get_absolute_url(), "/login/"):
+            response = self.client.get(url)
+            self.assertIn("script-src 'self';", response["Content-Security-Policy"])
+            page = response.content.decode()
+            self.assertNotRegex(page, r"<style|\sstyle=|\son\w+=")
+            for script in re.findall(r"<script[^>]*>", page):
+                self.assertIn(" src=", script)

@@ -1,0 +1,1 @@
+"""What `demo.py` and `run.py` share: processes, and the demo's three videos."""
