@@ -1,6 +1,6 @@
 """Peak memory and throughput of keeping a file, beside the usual way and the least possible.
 
-    python -m benchmarks.store_file [--sizes 10 200 2000] [--directory DIR]
+    python -m benchmarks store_file [--quick] [--sizes 10 200 2000] [--directory DIR]
 
 Sizes are in MB. `DIR` (default: the system's temporary directory) needs twice the largest size.
 Each way runs once, in a process of its own, against a server in another process. The files are
@@ -152,14 +152,17 @@ def row(
     )
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--sizes", nargs="+", type=int, default=[10, 200, 2000])
     parser.add_argument("--directory", default=tempfile.gettempdir())
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--way", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="10 MB only")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.sizes = [10]
     if options.serve:
         serve(options.serve)
     if options.way:
