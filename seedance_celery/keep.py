@@ -18,8 +18,7 @@ from celery import Task, group
 from celery.canvas import Signature
 from celery.exceptions import Ignore, NotRegistered, Reject
 from celery.utils.functional import arity_greater
-from django.db import DatabaseError, connections
-from django.db.models import Exists
+from django.db import DatabaseError, connections, transaction
 from kombu.utils.json import dumps, loads
 
 from . import cadence, clock, dispatch
@@ -155,11 +154,16 @@ def again(task: AnyTask) -> NoReturn:
 def park(kept: KeptTask, waiting: Any, due_at: datetime | None = None) -> bool:
     """Let a task wait in its row, while its video is among `waiting`; return whether it does.
 
-    One statement looks at the video and parks, after the row was committed: in any other order
-    the end of the video could be missed.
+    The row was committed before, and the video is locked while it is looked at and the task
+    parks: the video ends, and releases what waits, before or after both. Ends silently where
+    another copy has the task.
     """
-    still = waiting.primary().filter(pk=kept.video_id)
-    return bool(kept.mine().filter(Exists(still)).update(due_at=due_at, lease_until=None))
+    rows = waiting.primary()
+    with transaction.atomic(using=rows.db):
+        video = rows.select_for_update().filter(pk=kept.video_id).values_list("pk").first()
+        if video is not None and not kept.mine().update(due_at=due_at, lease_until=None):
+            raise Ignore
+    return video is not None
 
 
 def wait(task: AnyTask, kept: KeptTask) -> NoReturn:

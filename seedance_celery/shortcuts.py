@@ -8,13 +8,16 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from celery.canvas import Signature
+from celery.exceptions import Ignore
 from django.db import transaction
 
-from . import clock, dispatch, uploads
+from . import clock, dispatch, keep, uploads
 from .conf import get_settings
 from .exceptions import InvalidRequest
 from .models import KeptTask, Video
@@ -66,7 +69,7 @@ def generate_video(
                 store=store and canvas is None,
             )
         if is_new:
-            _park(video, canvas)
+            _park(video, canvas, is_new=True)
             video.keep(dispatch.SUBMIT, str(video.pk))
     if not is_new:
         uploads.remove(names)
@@ -92,7 +95,7 @@ def track_video(
         video = follow(api_id, account, timeout)
         if store and canvas is None:
             _want_file(video)
-        _park(video, canvas)
+        _park(video, canvas, is_new=False)
     return video
 
 
@@ -141,8 +144,11 @@ def _signatures(value: Any, name: str) -> list[Any]:
     return values
 
 
-def _park(video: Video, canvas: dict[str, Any] | None) -> None:
-    """Insert the task that waits for a video, as if it had been sent and had parked."""
+def _park(video: Video, canvas: dict[str, Any] | None, *, is_new: bool) -> None:
+    """Insert the task that waits for a video, as if it had been sent and had parked.
+
+    `is_new` says that nobody else can have seen the video yet.
+    """
     if canvas is None:
         return
     celery_id = str(uuid.uuid4())
@@ -150,10 +156,17 @@ def _park(video: Video, canvas: dict[str, Any] | None) -> None:
         dispatch.POLL, [{"video_pk": str(video.pk)}], task_id=celery_id, **canvas
     )
     kept = KeptTask(celery_id=celery_id, task=dispatch.POLL, video=video, signature=text)
-    if video.is_finished:
+    if not is_new:
+        # It may end before this is committed, and would not see this task then.
         kept.due_at = video.now + timedelta(seconds=get_settings().resend_after)
-        transaction.on_commit(kept.send, using=video.db)
+        transaction.on_commit(partial(_look_again, kept), using=video.db, robust=True)
     kept.save(using=video.db)
+
+
+def _look_again(kept: KeptTask) -> None:
+    with suppress(Ignore):
+        if not keep.park(kept, Video.objects.unfinished()):
+            kept.send()
 
 
 def _want_file(video: Video) -> None:

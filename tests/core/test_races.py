@@ -7,11 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connections
+from celery import signature
+from celery.exceptions import Ignore
+from django.db import OperationalError, connections, transaction
 
-from seedance_celery import accounts, clock, dispatch
+from seedance_celery import accounts, clock, dispatch, endings, keep
 from seedance_celery.models import AccountState, KeptTask, Video
 from seedance_celery.orders import order
+from seedance_celery.shortcuts import track_video
 from seedance_celery.store import _claim
 from seedance_celery.sweep import sweep
 from tests.harness.databases import Database
@@ -65,6 +68,60 @@ def test_one_of_many_claims_a_kept_task(database: Database) -> None:
     KeptTask.objects.create(celery_id="a", task=dispatch.POLL, video=a_video(), signature="{}")
     wins = at_once(lambda: KeptTask.objects.get().claim(60))
     assert wins.count(True) == 1
+
+
+@pytest.mark.parametrize("database", ["postgres", "mariadb"], indirect=True)
+def test_a_video_does_not_end_while_a_task_is_being_parked(database: Database) -> None:
+    KeptTask.objects.create(celery_id="a", task=dispatch.POLL, video=a_video(), signature="{}")
+    kept = KeptTask.objects.get()
+    seen: list[list[Any]] = []
+
+    def lock() -> int:
+        with transaction.atomic():
+            return len(Video.objects.select_for_update(nowait=True))
+
+    def watch(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("UPDATE"):
+            seen.append(at_once(lock, 1))
+        return execute(sql, *rest)
+
+    with connections["default"].execute_wrapper(watch):
+        assert keep.park(kept, Video.objects.unfinished())
+    assert seen == [[None]]
+    assert lock() == 1
+
+
+def test_parking_loses_to_a_video_that_has_ended_and_to_another_copy(database: Database) -> None:
+    KeptTask.objects.create(celery_id="a", task=dispatch.POLL, video=a_video(), signature="{}")
+    kept, copy = KeptTask.objects.get(), KeptTask.objects.get()
+    assert copy.claim(60)
+    with pytest.raises(Ignore):
+        keep.park(kept, Video.objects.unfinished())
+    Video.objects.update(finished_at=clock.now())
+    assert keep.park(copy, Video.objects.unfinished()) is False
+
+
+def test_a_video_that_ends_before_the_link_is_committed_is_not_missed(
+    database: Database, no_broker: list[str]
+) -> None:
+    video = a_video(announced_at=None)
+    ended = []
+
+    def end_elsewhere() -> None:
+        row = video.current()
+        assert endings.end(row, "completed", status="completed", finished_at=row.now)
+        ended.append(True)
+
+    with transaction.atomic():
+        track_video("task_1", link=signature("publish"))
+        # Elsewhere the row that refers to the video locks it until the commit.
+        if database.kind == "postgres":
+            at_once(end_elsewhere, 1)
+    if not ended:
+        end_elsewhere()
+    kept = KeptTask.objects.get()
+    assert kept.due_at is not None
+    assert no_broker.count(dispatch.POLL) == 1
 
 
 def test_one_of_many_stores_a_file(database: Database) -> None:
