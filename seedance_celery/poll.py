@@ -103,27 +103,50 @@ def _ask(video: Video) -> tuple[VideoTask | ApiError, datetime]:
 
 
 def _go_on(video: Video, step: Step, now: datetime, asked_to_wait: float | None) -> Next | None:
-    longest = get_settings().poll_countdown[1]
-    wait = cadence.spread(asked_to_wait, longest) if asked_to_wait else None
-    changes = {"asked_at": now, "resends": 0, **step.changes}
+    changes = following(video, step, now, asked_to_wait)
     if step.event:
         changes["history"] = video.noted(step.event)
         logger.info("Video %s: %s", video, step.event)
-    message = _wait(video, wait, now, **changes)
-    if message and video.errors == ERRORS_WORTH_A_WARNING:
-        logger.warning("Video %s: %s polls in a row without an answer", video, video.errors)
-    if message and step.progressed:
-        return dataclasses.replace(message, progressed=video)
-    return message
+    if not video.move(Video.POLLED, **changes):
+        return None
+    warn_of_errors(video)
+    message = Next(video.poll_token, (changes["next_poll_at"] - now).total_seconds())
+    return dataclasses.replace(message, progressed=video) if step.progressed else message
 
 
-def _wait(video: Video, countdown: float | None, now: datetime, **changes: Any) -> Next | None:
+def following(
+    video: Video, step: Step, now: datetime, asked_to_wait: float | None
+) -> dict[str, Any]:
+    """Return the columns that an answer changes, with the time of the next poll among them.
+
+    `asked_to_wait` is what `accounts.learn()` returned, in seconds.
+    """
     settings = get_settings()
-    countdown = countdown or cadence.countdown(*settings.poll_countdown)
-    changed = {name: value for name, value in changes.items() if getattr(video, name) != value}
-    next_poll_at = now + timedelta(seconds=countdown)
-    overdue_at = next_poll_at + timedelta(seconds=settings.resend_after)
-    won = video.move(Video.POLLED, **changed, next_poll_at=next_poll_at, overdue_at=overdue_at)
+    if asked_to_wait:
+        wait = cadence.spread(asked_to_wait, settings.poll_countdown[1])
+    else:
+        wait = cadence.countdown(*settings.poll_countdown)
+    changes = {"asked_at": now, "resends": 0, **step.changes}
+    known = vars(video)  # without what was left out of the query: that counts as changed
+    changed = {name: value for name, value in changes.items() if known.get(name, ...) != value}
+    return {**changed, **asked_next(now, wait)}
+
+
+def asked_next(now: datetime, wait: float) -> dict[str, datetime]:
+    """Return the columns that say when to ask, in so many seconds, and when that is overdue."""
+    next_poll_at = now + timedelta(seconds=wait)
+    overdue_at = next_poll_at + timedelta(seconds=get_settings().resend_after)
+    return {"next_poll_at": next_poll_at, "overdue_at": overdue_at}
+
+
+def warn_of_errors(video: Video) -> None:
+    """Tell of a video that the API has not answered for long; once."""
+    if video.errors == ERRORS_WORTH_A_WARNING:
+        logger.warning("Video %s: %s polls in a row without an answer", video, video.errors)
+
+
+def _wait(video: Video, countdown: float, now: datetime) -> Next | None:
+    won = video.move(Video.POLLED, **asked_next(now, countdown))
     return Next(video.poll_token, countdown) if won else None
 
 
