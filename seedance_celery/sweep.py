@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
+from typing import Any
 
-from . import clock
+from django.db.models import F
+
+from . import clock, dispatch
 from .conf import get_settings
 from .models import KeptTask, Video
+from .signed_urls import expires_at
 
 __all__ = ["Swept", "prune", "sweep"]
 
@@ -24,6 +28,9 @@ LONGEST_WAIT = 900.0
 """Seconds up to which the time between two sends of what stays unheard doubles."""
 MEMORY = timedelta(days=7)
 """How long a finished task is remembered: a broker may still deliver a copy of it."""
+
+
+LATEST = datetime.max.replace(tzinfo=timezone.utc)
 
 
 @dataclasses.dataclass
@@ -76,7 +83,8 @@ def _sweep_tasks() -> int:
     due = KeptTask.objects.primary().unfinished().exclude(signature="")
     due = due.filter(due_at__lte=clock.now())
     sent = 0
-    for kept in due.order_by("due_at")[:BATCH]:
+    overdue = due.annotate(link=F("video__video_url")).order_by("due_at")[:BATCH]
+    for kept in sorted(overdue, key=_link_ends_at):
         mine = due.filter(pk=kept.pk, sends=kept.sends)
         if not mine.update(due_at=clock.after(_wait(kept.sends)), sends=kept.sends + 1):
             continue
@@ -86,6 +94,11 @@ def _sweep_tasks() -> int:
             break
         sent += 1
     return sent
+
+
+def _link_ends_at(kept: Any) -> datetime:
+    """Return when what a task needs is gone: files whose link dies soonest are sent for first."""
+    return (expires_at(kept.link) if kept.task == dispatch.STORE else None) or LATEST
 
 
 def prune(age: float, *, limit: int = BATCH, dry_run: bool = False) -> int:

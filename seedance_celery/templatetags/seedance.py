@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from ..models import Video
 from ..permissions import may_view
+from ..signed_urls import expires_at
 from ..status import file_url, playable_url, shown
 
 __all__ = ["register"]
@@ -21,7 +22,7 @@ __all__ = ["register"]
 register = template.Library()
 
 LINK_LIFE = timedelta(hours=24)
-"""How long a signed URL is trusted; CometAPI publishes no figure, upstream links live 24 h."""
+"""How long a signed URL is trusted that does not say itself; upstream links live 24 h."""
 
 
 @register.inclusion_tag("seedance_celery/assets.html")
@@ -71,13 +72,16 @@ def _with_now(video: Video) -> Video:
 
 
 def _player(video: Video) -> dict[str, Any]:
-    is_kept = file_url(video) is not None
-    age = video.now - (video.finished_at or video.now)
     return {
         "playable_url": playable_url(video),
-        "may_have_expired": not is_kept and age > LINK_LIFE,
+        "may_have_expired": file_url(video) is None and _has_expired(video),
         "expired": _expired(),
     }
+
+
+def _has_expired(video: Video) -> bool:
+    end = expires_at(video.video_url) or (video.finished_at or video.now) + LINK_LIFE
+    return video.now > end
 
 
 def _expired() -> str:

@@ -10,9 +10,11 @@ import pytest
 from celery import chain
 from django.core.files.storage import FileSystemStorage
 
+from seedance_celery import dispatch
 from seedance_celery.exceptions import StoreFailed
 from seedance_celery.models import Video
 from seedance_celery.shortcuts import generate_video
+from seedance_celery.sweep import sweep
 from seedance_celery.tasks import create_video, poll_video, store_video
 from seedance_celery.testing import Seedance
 from tests.core import canvas
@@ -131,3 +133,25 @@ def test_video_store_keeps_a_file_later(kit: Seedance) -> None:
     video.store()
     kit.run_until_done()
     assert video.current().file
+
+
+def test_after_an_outage_the_file_whose_link_dies_first_is_sent_for_first(kit: Seedance) -> None:
+    now = int(kit.clock.unix())
+    for number, left in enumerate((7200, 600, 3600)):
+        video = Video.objects.create(
+            api_id=f"task_{number}",
+            status="completed",
+            finished_at=kit.clock.time,
+            announced_at=kit.clock.time,
+            video_url=f"https://files.example/a.mp4?Expires={now + left}",
+        )
+        video.keep(dispatch.STORE, {"video_pk": str(video.pk)}, f"store-{number}")
+    kit.broker.fetch()
+    kit.broker.messages.clear()
+    kit.clock.advance(300)
+    sweep()
+    assert [message.celery_id for message in kit.broker.fetch()] == [
+        "store-1",
+        "store-2",
+        "store-0",
+    ]

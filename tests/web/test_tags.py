@@ -16,7 +16,7 @@ from django.utils import timezone
 
 import seedance_celery
 from seedance_celery.models import Video
-from tests.web.rows import PROMPT, SIGNATURE, make
+from tests.web.rows import PROMPT, SIGNATURE, URL, make
 
 pytestmark = pytest.mark.django_db
 
@@ -83,6 +83,14 @@ def test_the_player_says_when_a_link_may_have_expired() -> None:
     videos = (expired, fresh, kept)
     hidden = ['role="status" hidden' in render("seedance_video", v) for v in videos]
     assert hidden == [False, True, True]
+
+
+def test_a_link_that_says_when_it_ends_is_believed() -> None:
+    old, now = timezone.now() - timedelta(days=3), int(timezone.now().timestamp())
+    dead = make("completed", video_url=f"{URL}&Expires={now - 60}")
+    alive = make("completed", finished_at=old, video_url=f"{URL}&Expires={now + 3600}")
+    hidden = ['role="status" hidden' in render("seedance_video", v) for v in (dead, alive)]
+    assert hidden == [False, True]
 
 
 def test_a_url_that_is_no_web_address_is_not_rendered() -> None:
