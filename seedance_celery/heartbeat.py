@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 
 __all__ = ["Heartbeat"]
 
@@ -51,7 +51,7 @@ class Heartbeat:
     def _beat(self) -> None:
         try:
             self._renew()
-        except DatabaseError as error:
+        except Error as error:
             logger.info("A lease was not renewed (%s)", type(error).__name__)
         finally:
             connections.close_all()

@@ -9,6 +9,7 @@ row.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,11 +19,14 @@ from celery import Task, group
 from celery.canvas import Signature
 from celery.exceptions import Ignore, NotRegistered, Reject
 from celery.utils.functional import arity_greater
-from django.db import DatabaseError, connections, transaction
+from django.db import Error, transaction
 from kombu.utils.json import dumps, loads
 
-from . import cadence, clock, dispatch
+from . import cadence, clock, dispatch, results
 from .conf import get_settings
+from .exceptions import VideoEnded
+from .heartbeat import Heartbeat
+from .insist import insist
 from .models import KeptTask, Video
 
 __all__ = [
@@ -34,6 +38,7 @@ __all__ = [
     "is_ours",
     "park",
     "postpone",
+    "record",
     "text_of",
     "wait",
 ]
@@ -47,9 +52,6 @@ CONCLUDING = "seedance_concluding"
 """The attribute of a task's request that says: what happens to it now is our doing."""
 STRIPPED = "seedance_stripped"
 """The attribute of a task's request that says: its canvas is in the row now."""
-
-RECORD_TRIES = 6
-"""How often it is tried to write down that a continuation was sent: for about three seconds."""
 
 DELAYED = "celery_delayed_delivery"
 
@@ -129,8 +131,12 @@ def enter(task: AnyTask, kept: KeptTask, video: Video, *, is_new: bool) -> None:
         logger.warning(
             "%s[%s] came with another video: its create ran twice", task.name, kept.celery_id
         )
-    if not is_new and (kept.finished_at or not kept.claim(get_settings().resend_after)):
+    if kept.finished_at:
         raise Ignore
+    if not is_new and not kept.claim(get_settings().resend_after):
+        # Another copy is at work. Where it may be this message's own, of a process that died, no
+        # other message comes back for it: so this one waits.
+        wait(task, kept)
     if kept.signature:
         _strip(task)
 
@@ -178,7 +184,8 @@ def retry(task: AnyTask, countdown: float | None = None) -> NoReturn:
     countdown = countdown or cadence.countdown(*get_settings().poll_countdown)
     try:
         options: Any = dispatch.delay(countdown)
-        raise task.retry(max_retries=None, **options)
+        # A project's annotation may have set a limit, which is not about waiting.
+        raise task.retry(max_retries=sys.maxsize, **options)
     except Reject as reject:
         raise Reject("the broker is away", requeue=True) from reject
 
@@ -196,16 +203,24 @@ def postpone(task: AnyTask, kept: KeptTask, seconds: float) -> NoReturn:
 # Continuing.
 
 
-def conclude(task: AnyTask, kept: KeptTask, outcome: T | Exception) -> T:
-    """Continue a canvas: return the outcome, or raise it where it is an exception."""
-    if not kept.renew(get_settings().resend_after):
+def conclude(task: AnyTask, kept: KeptTask, find: Callable[[], T | VideoEnded]) -> T:
+    """Continue a canvas: return the outcome that `find` finds, or raise it where it is an error.
+
+    An error is written down before anybody hears of it. A process may die among the errbacks
+    while the video is resumed, or collected late, and completes: the next run goes on with them.
+    """
+    outcome = results.error_from_json(kept.error) if kept.error else find()
+    changes = {}
+    if isinstance(outcome, VideoEnded):
+        changes["error"] = results.error_as_json(outcome)
+    if not kept.renew(get_settings().resend_after, **changes):
         raise Ignore
     setattr(task.request, CONCLUDING, kept.celery_id)
-    if isinstance(outcome, Exception):
+    if isinstance(outcome, VideoEnded):
         _fail(task, kept, outcome)
     try:
         return _succeed(task, kept, outcome)
-    except (Ignore, DatabaseError):
+    except (Ignore, Error):
         raise
     except Exception as error:
         logger.exception("%s cannot go on", kept)
@@ -255,9 +270,11 @@ def publish_errbacks(task: AnyTask, kept: KeptTask) -> None:
     """Send the errbacks that run as tasks, and finish the kept task."""
     _, sent = _sorted(task, _options(kept)["link_error"])
     request = task.request
-    ids: dict[str, Any] = {"parent_id": request.id, "root_id": request.root_id or request.id}
+    options: dict[str, Any] = {"parent_id": request.id, "root_id": request.root_id or request.id}
+    options["retry_policy"] = dispatch.RETRY_POLICY
     steps = [
-        partial(task.app.signature(errback).apply_async, (request.id,), **ids) for errback in sent
+        partial(task.app.signature(errback).apply_async, (request.id,), **options)
+        for errback in sent
     ]
     if kept.published_at is None:
         _publish(kept, steps)
@@ -303,36 +320,30 @@ def _go(task: AnyTask, signature: Signature | group, result: Any, **options: Any
     info = request.delivery_info or {}
     if task.app.conf.task_inherit_parent_priority:
         options["priority"] = info.get("priority")
-    signature.apply_async(
-        (result,), parent_id=request.id, root_id=request.root_id or request.id, **options
-    )
+    options |= {"parent_id": request.id, "root_id": request.root_id or request.id}
+    signature.apply_async((result,), retry_policy=dispatch.RETRY_POLICY, **options)
 
 
 def _publish(kept: KeptTask, steps: Iterable[Callable[[], object]]) -> None:
     """Take each step that is not taken yet. Where the broker is away the sweep comes back."""
+    lease = get_settings().resend_after
     todo = list(steps)
-    for number, step in enumerate(todo, start=1):
-        if number <= kept.published:
-            continue
-        try:
-            step()
-        except dispatch.BROKER_ERRORS as error:
-            logger.info("%s goes on later: the broker is away (%s)", kept, type(error).__name__)
-            due_at = clock.after(get_settings().resend_after)
-            kept.mine().update(lease_until=None, due_at=due_at)
-            raise Ignore from error
-        _record(kept, published=number)
-    _record(kept, published_at=clock.now())
+    # A broker that hangs must not let another copy take the steps meanwhile.
+    with Heartbeat(partial(kept.renew, lease), every=lease / 3):
+        for number, step in enumerate(todo, start=1):
+            if number <= kept.published:
+                continue
+            try:
+                step()
+            except dispatch.BROKER_ERRORS as error:
+                logger.info("%s goes on later: the broker is away (%s)", kept, type(error).__name__)
+                kept.mine().update(lease_until=None, due_at=clock.after(lease))
+                raise Ignore from error
+            record(kept, published=number)
+    record(kept, published_at=clock.now())
 
 
-def _record(kept: KeptTask, **changes: Any) -> None:
+def record(kept: KeptTask, **changes: Any) -> None:
     """Write down that a step was taken. It cannot be taken back, so a blip must not lose it."""
-    for attempt in range(RECORD_TRIES):
-        try:
-            kept.mine().update(**changes)
-            return
-        except DatabaseError:
-            if attempt == RECORD_TRIES - 1:
-                raise
-            connections[KeptTask.objects.primary().db].close_if_unusable_or_obsolete()
-            clock.sleep(0.1 * 2.0**attempt)
+    lease = get_settings().resend_after
+    insist(lambda: kept.renew(lease, **changes), lease, KeptTask.objects.primary().db)

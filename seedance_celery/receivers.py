@@ -7,7 +7,7 @@ from typing import Any
 
 from celery.exceptions import Ignore
 from celery.signals import task_failure, task_revoked, task_success
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
@@ -31,7 +31,7 @@ def on_success(sender: Any = None, **kwargs: Any) -> None:
         return
     try:
         KeptTask.objects.primary().filter(celery_id=celery_id).finish()
-    except DatabaseError as error:
+    except Error as error:
         logger.info("%s is finished later (%s)", celery_id, type(error).__name__)
 
 
@@ -48,22 +48,27 @@ def on_failure(sender: Any = None, task_id: str = "", **kwargs: Any) -> None:
     try:
         kept = keep.find(task_id)
         if kept is not None and kept.finished_at is None:
-            kept.mine().update(raised_at=clock.now())
+            keep.record(kept, raised_at=clock.now())
             keep.publish_errbacks(sender, kept)
     except Ignore:
         return
-    except DatabaseError as error:
+    except Error as error:
         logger.info("%s is finished later (%s)", task_id, type(error).__name__)
 
 
 @task_revoked.connect(dispatch_uid="seedance_celery.revoked", weak=False)
-def on_revoked(sender: Any = None, request: Any = None, **kwargs: Any) -> None:
-    """Drop a kept task that someone revoked: it is not sent again."""
-    if sender is None or sender.name not in KEPT or request is None:
+def on_revoked(
+    sender: Any = None, request: Any = None, expired: bool = False, **kwargs: Any
+) -> None:
+    """Drop a kept task that someone revoked: it is not sent again.
+
+    A message that has expired is no such wish: it may be a late copy of one that was kept.
+    """
+    if sender is None or sender.name not in KEPT or request is None or expired:
         return
     try:
         KeptTask.objects.primary().filter(celery_id=request.id).finish()
-    except DatabaseError as error:
+    except Error as error:
         logger.info("%s is dropped later (%s)", request.id, type(error).__name__)
     finally:
         # In the worker's main process, whose children must not inherit a connection.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict, TypeVar
 
+from . import exceptions
 from .exceptions import (
     CreateRejected,
     CreateUnknown,
@@ -17,7 +18,16 @@ from .exceptions import (
 )
 from .models import Video
 
-__all__ = ["PollResult", "StoreResult", "error_of", "poll_result", "reply_of", "store_failure"]
+__all__ = [
+    "PollResult",
+    "StoreResult",
+    "error_as_json",
+    "error_from_json",
+    "error_of",
+    "poll_result",
+    "reply_of",
+    "store_failure",
+]
 
 Status = Video.Status
 
@@ -113,6 +123,17 @@ def error_of(video: Video) -> VideoEnded:
     if video.status == Status.ERROR and video.urlless_polls:
         kind, text = VideoUrlMissing, "Video {name} completed without a URL. Ask CometAPI for it."
     return _error(kind, text, video, video.reason)
+
+
+def error_as_json(error: VideoEnded) -> list[str]:
+    """Return an error's class and data, to be kept until it was raised."""
+    return [type(error).__name__, *map(str, error.args)]
+
+
+def error_from_json(kept: list[str]) -> VideoEnded:
+    """Return the error that was kept."""
+    kind: type[VideoEnded] = getattr(exceptions, kept[0])
+    return kind(*kept[1:])
 
 
 def timed_out(video: Video) -> VideoTimedOut:

@@ -15,6 +15,7 @@ from django.dispatch import Signal
 from . import clock
 from .conf import get_settings
 from .heartbeat import Heartbeat
+from .insist import insist
 from .models import Video
 
 __all__ = [
@@ -105,4 +106,6 @@ def announce(video: Video) -> bool:
         with Heartbeat(lambda: mine.update(overdue_at=clock.after(lease)), every=lease / 3):
             for signal in _due(video):
                 tell(signal, video, late=video.late)
-    return bool(mine.update(announced_at=clock.now(), overdue_at=clock.after(lease)))
+    told = {"announced_at": clock.now(), "overdue_at": clock.after(lease)}
+    # The receivers have run: that a database was away then must not let them run again.
+    return bool(insist(lambda: mine.update(**told), lease, video.db))

@@ -66,10 +66,11 @@ def _sweep_loops() -> int:
         later = video.now + timedelta(seconds=_wait(video.resends))
         if not video.move((video.status,), overdue_at=later, resends=video.resends + 1):
             continue
-        if not video.send():
+        went = _went(video)
+        if went is False:
             _undo(video)
             break
-        sent += 1
+        sent += bool(went)
     return sent
 
 
@@ -88,17 +89,27 @@ def _sweep_tasks() -> int:
         mine = due.filter(pk=kept.pk, sends=kept.sends)
         if not mine.update(due_at=clock.after(_wait(kept.sends)), sends=kept.sends + 1):
             continue
-        if not kept.send():
+        went = _went(kept)
+        if went is False:
             row = KeptTask.objects.primary().filter(pk=kept.pk, sends=kept.sends + 1)
             row.update(due_at=clock.after(1), sends=kept.sends)
             break
-        sent += 1
+        sent += bool(went)
     return sent
 
 
 def _link_ends_at(kept: Any) -> datetime:
     """Return when what a task needs is gone: files whose link dies soonest are sent for first."""
     return (expires_at(kept.link) if kept.task == dispatch.STORE else None) or LATEST
+
+
+def _went(row: Video | KeptTask) -> bool | None:
+    """Send a row; return whether the broker took it, or None where it cannot be sent at all."""
+    try:
+        return row.send()
+    except Exception:  # a project's routing or annotations: one row must not hold up the others
+        logger.exception("%s cannot be sent", row)
+        return None
 
 
 def prune(age: float, *, limit: int = BATCH, dry_run: bool = False) -> int:

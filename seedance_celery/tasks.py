@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from celery import shared_task
 from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore, Reject
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import Error, transaction
 
 from . import cadence, clock, create, dispatch, keep, loop, results, store, sweep
 from .conf import get_settings
@@ -95,7 +95,7 @@ def refresh_video(self: Any, video_pk: str, token: int) -> None:
         return
     try:
         message = loop.act(video_pk, token)
-    except (DatabaseError, InterfaceError) as error:
+    except Error as error:
         # A deadlock, a lost connection: this step did not happen. Try it again with its token.
         logger.info("Video %s: the database is away (%s)", video_pk, type(error).__name__)
         countdown = cadence.countdown(*get_settings().poll_countdown)
@@ -153,7 +153,7 @@ def poll_video(
             text = keep.text_of(self, [{"video_pk": str(row.pk)}], {"propagate": propagate})
             kept, is_new = keep.insert(self, row, text, timeout)
         keep.enter(self, kept, row, is_new=is_new)
-        return keep.conclude(self, kept, _awaited_end(self, kept, propagate))
+        return keep.conclude(self, kept, partial(_awaited_end, self, kept, propagate))
 
 
 def _awaited_end(task: Any, kept: KeptTask, propagate: bool) -> results.PollResult | VideoEnded:
@@ -211,7 +211,7 @@ def create_video(
                 row, _ = order(prompt, **options, celery_id=self.request.id)
                 kept, is_new = keep.insert(self, row, text)
         keep.enter(self, kept, kept.video, is_new=is_new)
-        return keep.conclude(self, kept, _bought(self, kept))
+        return keep.conclude(self, kept, partial(_bought, self, kept))
 
 
 def _bought(task: Any, kept: KeptTask) -> dict[str, Any] | VideoEnded:
@@ -268,7 +268,7 @@ def store_video(self: Any, video: str | Mapping[str, Any] | uuid.UUID) -> result
             text = keep.text_of(self, [{"video_pk": str(row.pk)}], {})
             kept, is_new = keep.insert(self, row, text)
         keep.enter(self, kept, row, is_new=is_new)
-        return keep.conclude(self, kept, _stored(self, kept))
+        return keep.conclude(self, kept, partial(_stored, self, kept))
 
 
 def _stored(task: Any, kept: KeptTask) -> results.StoreResult | StoreFailed:
@@ -301,7 +301,7 @@ def sweep_videos() -> None:
     """Send again what went missing. Workers send this themselves; beat may, too."""
     try:
         sweep.sweep()
-    except (DatabaseError, InterfaceError) as error:
+    except Error as error:
         logger.info("The sweep comes back later: the database is away (%s)", type(error).__name__)
 
 
@@ -329,7 +329,7 @@ def _returned(outcome: T | Exception) -> T:
 def _database_errors(task: Any) -> Iterator[None]:
     try:
         yield
-    except (DatabaseError, InterfaceError) as error:
+    except Error as error:
         if _is_alone(task):
             raise
         logger.info(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from celery.signals import worker_ready, worker_shutting_down
+from celery import bootsteps
+from celery.signals import worker_init
 
 from . import dispatch
 from .conf import get_settings
 
-__all__ = ["QuietFilter", "quiet_celery"]
+__all__ = ["QuietFilter", "SweepTimer", "quiet_celery"]
 
 logger = logging.getLogger(__name__)
 
@@ -19,25 +20,42 @@ EXPIRES_AFTER = 20
 
 POLLING = frozenset({dispatch.REFRESH, dispatch.SWEEP})
 
-_timers: dict[int, Any] = {}
+
+class SweepTimer(bootsteps.StartStopStep):
+    """Sends a sweep at each interval, for as long as this worker is connected to its broker.
+
+    Started anew with each connection: Celery 5.5 clears the worker's timer when it loses one.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **kwargs: Any) -> None:
+        super().__init__(consumer, **kwargs)
+        self._entry: Any = None
+
+    def start(self, consumer: Any) -> None:
+        """Send a sweep now and at each interval."""
+        interval = get_settings().sweep_interval
+        if not interval:
+            return
+        arguments = (consumer.app, interval)
+        self._entry = consumer.timer.call_repeatedly(interval, _tick, arguments)
+        # One at once: what went missing while no worker ran has waited long enough.
+        _tick(*arguments)
+
+    def stop(self, consumer: Any) -> None:
+        """Send no more sweeps."""
+        if self._entry is not None:
+            self._entry.cancel()
+            self._entry = None
+
+    shutdown = stop
 
 
-@worker_ready.connect(dispatch_uid="seedance_celery.worker_ready", weak=False)
-def start_timer(sender: Any = None, **kwargs: Any) -> None:
-    """Let this worker send a sweep at each interval. No celery beat is needed."""
-    interval = get_settings().sweep_interval
-    if not interval or sender is None or id(sender) in _timers:
-        return
-    _timers[id(sender)] = sender.timer.call_repeatedly(interval, _tick, (sender.app, interval))
-    # One at once: what went missing while no worker ran has waited long enough.
-    _tick(sender.app, interval)
-
-
-@worker_shutting_down.connect(dispatch_uid="seedance_celery.worker_shutting_down", weak=False)
-def stop_timers(**kwargs: Any) -> None:
-    """Send no more sweeps from a worker that is about to end."""
-    while _timers:
-        _timers.popitem()[1].cancel()
+@worker_init.connect(dispatch_uid="seedance_celery.worker_init", weak=False)
+def add_timer(sender: Any = None, **kwargs: Any) -> None:
+    """Let this worker send sweeps. No celery beat is needed."""
+    sender.app.steps["consumer"].add(SweepTimer)
 
 
 def _tick(app: Any, interval: float) -> None:

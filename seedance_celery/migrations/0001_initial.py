@@ -289,6 +289,7 @@ class Migration(migrations.Migration):
                     "published_at",
                     models.DateTimeField(blank=True, null=True, verbose_name="published at"),
                 ),
+                ("error", models.JSONField(blank=True, null=True, verbose_name="error")),
                 (
                     "raised_at",
                     models.DateTimeField(blank=True, null=True, verbose_name="raised at"),

@@ -81,7 +81,10 @@ class KeptTask(models.Model):
     published = models.PositiveIntegerField(_("published"), default=0)
     """How many of its continuations are with the broker."""
     published_at = models.DateTimeField(_("published at"), null=True, blank=True)
+    error = models.JSONField(_("error"), null=True, blank=True)
+    """What the task raises, once that is decided: the class and its data."""
     raised_at = models.DateTimeField(_("raised at"), null=True, blank=True)
+    """When the errbacks that run in the worker have run."""
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
 
     objects = KeptTaskQuerySet.as_manager()
@@ -109,10 +112,10 @@ class KeptTask(models.Model):
             self.claim_token = token
         return bool(won)
 
-    def renew(self, seconds: float) -> bool:
+    def renew(self, seconds: float, **changes: Any) -> bool:
         """Keep the right for so many seconds more; return whether it was still this process's."""
         until = clock.after(seconds)
-        return bool(self.mine().update(lease_until=until, due_at=until))
+        return bool(self.mine().update(lease_until=until, due_at=until, **changes))
 
     def send(self, countdown: float = 0) -> bool:
         """Send the task again under its own Celery id, without its canvas.

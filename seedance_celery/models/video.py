@@ -265,4 +265,6 @@ class Video(Actions, models.Model):
         """Send the kept tasks of these names that wait for this video."""
         waiting = KeptTask.objects.using(self.db).filter(video=self, task__in=names)
         for kept in waiting.make_due(get_settings().resend_after):
-            kept.send()
+            if not kept.send():
+                # The broker is away. The sweep sends the rest.
+                break

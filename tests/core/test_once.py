@@ -1,0 +1,257 @@
+"""What runs twice, or the other thing as well, when something fails at the wrong moment."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from celery import chain, current_app
+from celery.worker.request import Request
+from django.db import Error, InterfaceError, OperationalError, connection
+
+from seedance_celery import clock, dispatch
+from seedance_celery.models import KeptTask, Video
+from seedance_celery.shortcuts import generate_video, track_video
+from seedance_celery.signals import video_completed
+from seedance_celery.tasks import create_video, poll_video
+from seedance_celery.testing import Seedance
+from tests.core import canvas
+from tests.core.canvas import old_refund, publish, refund
+from tests.core.crash import Killed, MortalKit, Tripwire
+from tests.core.test_delivery import broker_down
+
+ERRORS = (OperationalError("server closed the connection"), InterfaceError("(0, '')"))
+
+
+@contextlib.contextmanager
+def failing(error: Error, words: str, times: int) -> Iterator[list[str]]:
+    """Let so many statements with these words in them fail."""
+    failed: list[str] = []
+
+    def execute(run: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if words in sql and sql.startswith("UPDATE") and len(failed) < times:
+            failed.append(sql)
+            raise error
+        return run(sql, *rest)
+
+    with connection.execute_wrapper(execute):
+        yield failed
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_a_database_that_is_away_after_a_continuation_was_sent_repeats_nothing(
+    kit: Seedance, error: Error
+) -> None:
+    generate_video("A kite", link=publish.s(), link_error=refund.s())
+    with failing(error, 'SET "lease_until" = %s, "due_at" = %s, "published" =', 12) as failed:
+        kit.run_until_done()
+    assert len(failed) == 12
+    assert canvas.names() == ["publish"]
+    assert not KeptTask.objects.filter(finished_at=None).exists()
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_a_database_that_is_away_after_the_receivers_ran_runs_them_once(
+    kit: Seedance, error: Error
+) -> None:
+    generate_video("A kite", link=publish.s())
+    with failing(error, 'SET "announced_at" = %s', 12) as failed:
+        kit.run_until_done()
+    assert len(failed) == 12
+    assert kit.signals("video_completed") == ["video_completed"]
+    assert kit.signals("video_finished") == ["video_finished"]
+    assert canvas.names() == ["publish"]
+
+
+def test_a_receiver_that_breaks_the_connection_stops_nothing(kit: Seedance) -> None:
+    def broken(**kwargs: object) -> None:
+        connection.close()
+        raise InterfaceError("connection already closed")
+
+    video_completed.connect(broken)
+    try:
+        generate_video("A kite", link=publish.s())
+        kit.run_until_done()
+    finally:
+        video_completed.disconnect(broken)
+    assert kit.signals("video_finished") == ["video_finished"]
+    assert canvas.names() == ["publish"]
+
+
+def test_a_refund_that_has_run_is_not_followed_by_the_next_step(kit: Seedance) -> None:
+    """The old-style errback cannot be sent, and meanwhile the video completes after all."""
+    kit.next_video("stuck=700")
+    waits = poll_video.s(create_video("A kite")["id"], timeout=60)
+    waits.on_error(refund.s()).on_error(old_refund.s())
+    chain(waits, publish.s()).apply_async()
+    with broker_down(only="refund"):
+        kit.advance(900)
+    kit.run_until_done()
+    assert Video.objects.get().status == "completed"
+    assert canvas.names() == ["refund", "old_refund"]
+
+
+class AfterErrbacks(Tripwire):
+    """Kills the process at the first moment after an errback ran in it."""
+
+    died = False
+
+    def pass_by(self, event: str) -> None:
+        if self.armed and canvas.ran and not self.died:
+            self.died = True
+            raise Killed(event)
+
+
+def test_a_death_among_the_errbacks_does_not_let_the_chain_go_on(transactional_db: None) -> None:
+    """An inline errback ran, its process died, and then the video is resumed and completes."""
+    canvas.ran.clear()
+    tripwire = AfterErrbacks()
+    with MortalKit(tripwire, TIMEOUT=300) as kit:
+        kit.next_video("stuck=700")
+        video = generate_video("A kite", link=publish.s(), link_error=refund.s())
+        while not tripwire.died:
+            kit.advance(1)
+        assert video.resume(timeout=3600)
+        kit.run_until_done()
+        assert video.current().status == "completed"
+    assert canvas.names() == ["refund", "refund"]
+    assert not KeptTask.objects.filter(finished_at=None).exists()
+
+
+def the_task() -> KeptTask:
+    return KeptTask.objects.get(task=dispatch.POLL)
+
+
+def test_a_late_copy_that_has_expired_drops_no_kept_task(kit: Seedance) -> None:
+    """A broker delivers the first message again, past its `expires`, while the task is parked."""
+    api_id = create_video("A kite")["id"]
+    expires = datetime.now(timezone.utc) - timedelta(hours=1)
+    chain(poll_video.s(api_id), publish.s()).apply_async()
+    kit.run_due()
+    message = _as_request(the_task().celery_id, expires)
+    assert message.revoked()
+    assert the_task().finished_at is None
+    kit.run_until_done()
+    assert canvas.names() == ["publish"]
+
+
+def _as_request(celery_id: str, expires: datetime) -> Request:
+    """Return what a worker makes of a message of `poll_video`."""
+    app: Any = current_app._get_current_object()
+    headers = {
+        "id": celery_id,
+        "task": dispatch.POLL,
+        "expires": expires.isoformat(),
+        "argsrepr": "()",
+        "kwargsrepr": "{}",
+    }
+    message = _Message(headers)
+    body = ([], {}, {})
+    return Request(message, app=app, headers=headers, body=body, decoded=True, hostname="here")
+
+
+class _Message:
+    """The little of a kombu message that a request asks for."""
+
+    delivery_info: dict[str, Any] = {}
+    properties: dict[str, Any] = {"reply_to": "", "correlation_id": ""}
+    delivery_tag = 1
+    content_type = "application/json"
+    content_encoding = "utf-8"
+    acknowledged = True
+
+    def __init__(self, headers: dict[str, Any]) -> None:
+        self.headers = headers
+
+    def ack_log_error(self, *args: object, **kwargs: object) -> None:
+        """Nothing is to be acknowledged here."""
+
+
+def test_a_copy_that_cannot_be_kept_outlives_its_process(
+    kit: Seedance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its broker is all that it has: the copy that comes back must not end silently."""
+    with pickled(monkeypatch):
+        api_id = create_video("A kite")["id"]
+        chain(poll_video.s(api_id), publish.s({1, 2})).apply_async()
+        (message,) = (m for m in kit.broker.fetch() if m.task == dispatch.POLL)
+        kit.run_due()
+        # A process took the next message, claimed the row, and died: the broker delivers again.
+        assert the_task().claim(60)
+        kit.broker.messages = [m for m in kit.broker.fetch() if m.task != dispatch.POLL]
+        kit.broker.messages.append(message)
+        kit.run_until_done()
+    assert canvas.names() == ["publish"]
+
+
+@contextlib.contextmanager
+def pickled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the tasks of a canvas travel as pickles."""
+    app: Any = current_app._get_current_object()
+    app.conf.accept_content = ["pickle", "json"]
+    names = (dispatch.POLL, publish.name)
+    for name in names:
+        monkeypatch.setattr(app.tasks[name], "serializer", "pickle")
+        monkeypatch.setattr(app.tasks[name], "_exec_options", None)
+    try:
+        yield
+    finally:
+        app.conf.accept_content = ["json"]
+        for name in names:
+            app.tasks[name]._exec_options = None
+
+
+def test_one_row_that_cannot_be_sent_does_not_hold_up_the_others(
+    kit: Seedance, caplog: pytest.LogCaptureFixture
+) -> None:
+    videos = [generate_video(f"Kite {n}", link=publish.s()) for n in range(3)]
+    kit.broker.fetch()
+    kit.broker.messages.clear()
+    broken = KeptTask.objects.filter(task=dispatch.SUBMIT, video=videos[0])
+    text = broken.get().signature
+    broken.update(signature="not JSON", due_at=clock.after(-1))
+    kit.advance(200)
+    assert [video.current().status for video in videos[1:]] == ["completed"] * 2
+    assert "cannot be sent" in caplog.text
+    broken.update(signature=text)
+    kit.run_until_done()
+    assert canvas.names() == ["publish"] * 3
+    assert caplog.text.count("cannot be sent") < 8
+
+
+def test_a_limit_on_retries_does_not_end_what_waits(
+    kit: Seedance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`task_annotations = {"*": {"max_retries": 1}}`, and a database that is away meanwhile."""
+    monkeypatch.setattr(poll_video, "max_retries", 1)
+    api_id = create_video("A kite")["id"]
+    chain(poll_video.s(api_id).on_error(refund.s()), publish.s()).apply_async()
+
+    def away(run: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if "kepttask" in sql:
+            raise OperationalError("away")
+        return run(sql, *rest)
+
+    with connection.execute_wrapper(away):
+        for _ in range(5):
+            kit.clock.advance(25)
+            with contextlib.suppress(OperationalError):
+                kit.run_due()
+    kit.run_until_done()
+    assert canvas.names() == ["publish"]
+
+
+def test_a_chain_on_a_video_whose_end_was_never_announced_goes_on_at_once(kit: Seedance) -> None:
+    video = track_video("task_1")
+    Video.objects.filter(pk=video.pk).update(
+        status="completed", finished_at=kit.clock.time, poll_token=9
+    )
+    chain(poll_video.s(video.pk), publish.s()).apply_async()
+    kit.run_due()
+    assert canvas.names() == ["publish"]
+    kit.run_until_done()
+    assert kit.signals("video_completed") == ["video_completed"]
+    assert canvas.names() == ["publish"]
