@@ -59,12 +59,20 @@ def _run(options: argparse.Namespace) -> int:
         processes.start("worker", WORKER)
         address = f"127.0.0.1:{options.port}"
         processes.start("web", _manage("runserver", "--noreload", address))
-        print(f"\nThe gallery: http://{address}/   Sign in as {LOGIN} with the password {LOGIN}.")
-        print("Films are bought: they cost money.\n" if options.live else "Nothing is bought.\n")
+        is_told = False
         while (ended := processes.ended()) is None:
-            time.sleep(0.5)
+            if not is_told and _is_taken(options.port):
+                is_told = True
+                _tell(address, is_live=options.live)
+            time.sleep(0.2)
     print(f"The {ended} process has ended, so the others were stopped.")
     return 1
+
+
+def _tell(address: str, *, is_live: bool) -> None:
+    print(f"\nThe gallery: http://{address}/   Sign in as {LOGIN} with the password {LOGIN}.")
+    bought = "Films are bought: they cost money." if is_live else "Nothing is bought."
+    print(f"{bought} Ctrl-C stops it all.\n", flush=True)
 
 
 def _environment(options: argparse.Namespace) -> dict[str, str]:

@@ -8,6 +8,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
+from .client import MODERATION
 from .conf import get_settings
 from .estimates import Estimate, estimate, shown_progress
 from .models import Video
@@ -36,6 +37,7 @@ _LABELS = {
     Status.TIMED_OUT: gettext_lazy("Takes too long: if it still comes, it will be here"),
     Status.LOST: gettext_lazy("The provider does not know this video"),
 }
+_REASONS = {MODERATION: gettext_lazy("Its moderation refused the prompt, an image or the result.")}
 _UNWELL = gettext_lazy("The provider is not answering well. Nothing is lost: we keep asking.")
 _STORE_FAILED = gettext_lazy("The file could not be kept.")
 
@@ -153,6 +155,8 @@ def poll_after(video: Video) -> int | None:
 def _reason(video: Video) -> str:
     if not video.is_finished or video.status == Status.COMPLETED:
         return ""
+    if video.reason in _REASONS:
+        return str(_REASONS[video.reason])
     # The API echoes prompts at times.
     return redact_text(video.reason, hide=[video.prompt])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -17,13 +18,20 @@ VISITOR = "visitor"
 """The session's entry that knows people who have not signed in."""
 
 
+def _identity(request: HttpRequest) -> tuple[Any, str]:
+    """Return the user, or else the visitor that the session knows."""
+    if request.user.is_authenticated:
+        return request.user, ""
+    return None, request.session.get(VISITOR, "")
+
+
 class FilmQuerySet(models.QuerySet["Film"]):
     def visible_to(self, request: HttpRequest) -> FilmQuerySet:
         """Films of whoever asks: of the user, or of the visitor that the session knows."""
-        if request.user.is_authenticated:
-            return self.filter(owner=request.user)
-        visitor = request.session.get(VISITOR)
-        return self.filter(owner=None, visitor=visitor) if visitor else self.none()
+        owner, visitor = _identity(request)
+        if owner is None and not visitor:
+            return self.none()
+        return self.filter(owner=owner, **({} if owner else {"visitor": visitor}))
 
     def of(self, video: Video) -> FilmQuerySet:
         """The film that a video was bought for: its id travels in the video's metadata."""
@@ -68,6 +76,13 @@ class Film(models.Model):
     def get_absolute_url(self) -> str:
         """Return the address of the film's page."""
         return reverse("film", args=[self.pk])
+
+    def is_visible_to(self, request: HttpRequest) -> bool:
+        """Whether the film is of whoever asks: `visible_to()` for one row that is there already."""
+        owner, visitor = _identity(request)
+        if owner is not None:
+            return self.owner_id == owner.pk
+        return bool(visitor) and self.owner_id is None and self.visitor == visitor
 
     @property
     def can_be_tried_again(self) -> bool:

@@ -13,4 +13,5 @@ __all__ = ["may_view"]
 
 def may_view(request: HttpRequest, video: Video) -> bool:
     """Return whether the video belongs to a film of whoever asks."""
-    return Film.objects.visible_to(request).filter(video=video).exists()
+    film: Film | None = getattr(video, "film", None)
+    return film is not None and film.is_visible_to(request)

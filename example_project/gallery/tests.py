@@ -15,7 +15,9 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client, TestCase, override_settings
+from django.test.utils import CaptureQueriesContext
 
 from seedance_celery.models import Video
 from seedance_celery.testing import Seedance
@@ -135,6 +137,16 @@ class GalleryTests(TestCase):
         for action in ("again", "resume"):
             response = stranger.post(f"{film.get_absolute_url()}{action}/")
             self.assertEqual(response.status_code, 404)
+
+    def test_a_page_of_films_takes_as_many_queries_as_one_film(self) -> None:
+        self.ask()
+        with CaptureQueriesContext(connection) as queries:
+            self.client.get("/")
+            of_one = len(queries)
+        for _ in range(4):
+            self.client.post("/", _form())
+        with self.assertNumQueries(of_one):
+            self.assertContains(self.client.get("/"), "<progress", 5)
 
     def test_signing_in_keeps_what_was_asked_for_before(self) -> None:
         user = User.objects.create_user("ann", "ann@example.org", "secret")

@@ -20,8 +20,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 PATIENCE = 10.0
 """Seconds that a process has to end by itself, once it was told to."""
 
-WORKER = (sys.executable, "-m", "celery", "-A", "studio", "worker", "--concurrency", "2")
-WORKER += ("--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat")
+WORKER = (sys.executable, "-m", "celery", "--quiet", "-A", "studio", "worker")
+WORKER += ("--concurrency", "2", "--loglevel", "INFO")
+WORKER += ("--without-gossip", "--without-mingle", "--without-heartbeat")
 """The worker's command: as in production, apart from what serves many workers only."""
 
 

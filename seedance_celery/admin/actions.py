@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -19,7 +19,10 @@ from ..exceptions import InvalidRequest
 from ..models import KeptTask, Video
 from ..sweep import MEMORY
 
-__all__ = ["ACTIONS", "VideoActions", "fits"]
+if TYPE_CHECKING:
+    from ..models.kept import KeptTaskQuerySet
+
+__all__ = ["ACTIONS", "VideoActions", "fits", "is_over"]
 
 Answer = HttpResponse | None
 
@@ -33,8 +36,9 @@ class AdoptForm(forms.Form):
     api_id = forms.CharField(
         label=gettext_lazy("API id"),
         max_length=255,
-        help_text=gettext_lazy("As on the provider's dashboard, such as task_…"),
-        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
+        widget=forms.TextInput(
+            attrs={"class": "vTextField", "autocomplete": "off", "placeholder": "task_…"}
+        ),
     )
 
     def __init__(self, video: Video, data: Any = None) -> None:
@@ -95,7 +99,11 @@ class VideoActions:
         is_answer = "confirmed" in request.POST
         form = AdoptForm(videos[0], request.POST if is_answer else None)
         if not is_answer or not form.is_valid():
-            return self._ask(request, videos, "adopt", _("Adopt an API id"), form=form)
+            about = _(
+                "Which video did this create buy? The provider's dashboard shows its id. Polling, "
+                "and what waits for the video, go on with it; nothing is bought."
+            )
+            return self._ask(request, videos, "adopt", _("Adopt an API id"), form=form, about=about)
         return self._tell(request, videos if form.adopted else [], videos, _("Adopt an API id"))
 
     @admin.action(description=gettext_lazy("Buy again…"), permissions=["buy"])
@@ -211,14 +219,27 @@ def fits(action: str, video: Video) -> bool:
     if action in ("adopt", "buy_again", "give_up"):
         is_open = action != "give_up" or not video.is_finished
         return video.status == status.CREATE_UNKNOWN and is_open
-    return action == "stop_waiting" or video.is_finished
+    # What may be pruned can be deleted, which the page offers anyway.
+    return action == "stop_waiting" and _kept_tasks(video).unfinished().exists()
+
+
+def is_over(video: Video) -> bool:
+    """Tell whether nothing needs the row any more: what `prune` asks, without the age.
+
+    A task that waited within the last week still needs it: a broker may deliver a copy of it.
+    """
+    if not (video.is_finished and video.announced_at and video.overdue_at is None):
+        return False
+    recent = Q(finished_at__gte=clock.after(-MEMORY.total_seconds()))
+    return not _kept_tasks(video).filter(Q(finished_at__isnull=True) | recent).exists()
+
+
+def _kept_tasks(video: Video) -> KeptTaskQuerySet:
+    return KeptTask.objects.primary().filter(video=video)
 
 
 def _prune(video: Video) -> bool:
-    is_over = video.is_finished and video.announced_at is not None and video.overdue_at is None
-    recent = Q(finished_at__gte=clock.after(-MEMORY.total_seconds()))
-    needed = KeptTask.objects.primary().filter(Q(finished_at__isnull=True) | recent, video=video)
-    if not is_over or needed.exists():
+    if not is_over(video):
         return False
     video.delete()
     return True

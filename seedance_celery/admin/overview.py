@@ -31,19 +31,22 @@ def overview() -> dict[str, Any]:
     """
     known: dict[str, Any] | None = cache.get(_KEY)
     if known is None:
-        known = {"counts": _counts(), "stuck": _stuck(), "accounts": _accounts()}
+        known = {**_counts(), "stuck": _stuck(), "accounts": _accounts()}
         cache.set(_KEY, known, CACHED_FOR)
     return known
 
 
-def _counts() -> list[dict[str, Any]]:
+def _counts() -> dict[str, Any]:
     recent = Q(created_at__gte=clock.after(-DAY)) | Q(status__in=OPEN)
     rows = Video.objects.filter(recent).order_by().values_list("status")
-    found = dict(rows.annotate(Count("pk")))
-    return [
-        {"status": status.value, "label": status.label, "count": found.get(status.value, 0)}
+    open_ones = Count("pk", filter=Q(finished_at__isnull=True))
+    found = {status: counts for status, *counts in rows.annotate(Count("pk"), n=open_ones)}
+    counts = [
+        {"status": status.value, "label": status.label, "count": found.get(status.value, [0])[0]}
         for status in Status
     ]
+    _all, undecided = found.get(Status.CREATE_UNKNOWN.value, (0, 0))
+    return {"counts": counts, "undecided": undecided}
 
 
 def _stuck() -> list[dict[str, str]]:

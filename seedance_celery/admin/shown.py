@@ -1,50 +1,75 @@
-"""What the pages of the admin show of a row, as HTML."""
+"""What the pages of the admin show of a row: its columns and its read-only fields."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
+from django.contrib import admin
+from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.utils.dateparse import parse_datetime
-from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from ..models import AccountState, Video
+from ..models import AccountState, KeptTask, Video
 from ..redaction import redact
 from ..status import playable_url, shown
 
-__all__ = ["age", "bar", "holds", "name", "order", "player", "raw", "timeline", "waiting"]
+__all__ = [
+    *("age", "bar", "deadline", "file_kept", "holds", "moment", "name", "next_poll", "order"),
+    *("player", "raw_answer", "raw_create", "time_left", "timeline", "times", "waiting"),
+]
 
 WAITING_SHOWN = 50
 
+_TIMES = (
+    *("created_at", "post_started_at", "asked_at", "answered_at"),
+    *("finished_at", "announced_at", "overdue_at"),
+)
 
-def _time(moment: datetime | None) -> str:
-    return "-" if moment is None else date_format(localtime(moment), "DATETIME_FORMAT")
+
+def moment(time: datetime) -> str:
+    """Return a time to the second, in the current time zone: a timeline is read by seconds."""
+    return f"{localtime(time):%Y-%m-%d %H:%M:%S}"
 
 
+# Columns of the list.
+
+
+@admin.display(description=gettext_lazy("video"))
 def name(video: Video) -> SafeString:
     """Return the API's id, or ours; a long one is cut by the style sheet."""
     return format_html('<span class="seedance-name" title="{}">{}</span>', video, video)
 
 
+@admin.display(description=gettext_lazy("progress"))
 def bar(video: Video) -> SafeString:
     """Return the progress of a row: a bar while it goes on, the words of its status after."""
     context = {"video": video, "shown": shown(video)}
     return render_to_string("admin/seedance_celery/video/bar.html", context)
 
 
+@admin.display(description=gettext_lazy("age"), ordering="created_at")
 def age(video: Video) -> str:
     """Return how long ago a video was ordered."""
-    return timesince(video.created_at, video.now, depth=1)
+    return _span(video.created_at, video.now)
 
 
+@admin.display(description=gettext_lazy("time left"))
+def time_left(video: Video) -> str:
+    """Return how much longer a video takes."""
+    return shown(video)["time_left"] or "-"
+
+
+@admin.display(description=gettext_lazy("order"))
 def order(video: Video) -> SafeString:
     """Return what the price depends on: model, length and size."""
     facts = [_("%(n)s s") % {"n": video.seconds} if video.seconds else "", video.size]
@@ -52,68 +77,132 @@ def order(video: Video) -> SafeString:
     return format_html('<span class="seedance-order">{}<br>{}</span>', *lines)
 
 
+# Fields of the page.
+
+
+@admin.display(description=gettext_lazy("video"))
 def player(video: Video) -> SafeString | str:
     """Return a player for what there is to play."""
-    if not playable_url(video):
-        return "-"
     context = {"playable_url": playable_url(video), "expired": _("The link has expired.")}
-    return render_to_string("seedance_celery/video.html", context)
+    return render_to_string("seedance_celery/video.html", context) or "-"
 
 
+@admin.display(description=gettext_lazy("next poll"))
+def next_poll(video: Video) -> str:
+    """Return when the API is asked next."""
+    return _distant(video.next_poll_at, video.now)
+
+
+@admin.display(description=gettext_lazy("deadline"))
+def deadline(video: Video) -> str:
+    """Return until when the video is waited for."""
+    return _distant(video.deadline_at, video.now)
+
+
+@admin.display(description=gettext_lazy("timeline"))
 def timeline(video: Video) -> SafeString | str:
     """Return what changed when, the newest first."""
-    events = [(_moment(time), event) for time, event in reversed(video.history)]
+    events = [(_read_moment(time), event) for time, event in reversed(video.history)]
     return _list("seedance-timeline", events)
 
 
-def _moment(text: str) -> str:
-    moment = parse_datetime(text)
-    return _time(moment) if moment else text
-
-
-def _list(kind: str, rows: Iterable[tuple[Any, Any]]) -> SafeString | str:
-    items = format_html_join("", "<li><span>{}</span> {}</li>", rows)
-    return format_html('<ol class="{}">{}</ol>', kind, items) if items else "-"
-
-
+@admin.display(description=gettext_lazy("tasks"))
 def waiting(video: Video) -> SafeString | str:
     """Return the tasks that wait or waited, by name and Celery id: never what they carry."""
     kept = video.kept_tasks.defer("signature").order_by("-created_at")[:WAITING_SHOWN]
     rows = [(f"{row.task} {row.celery_id}", _state(row)) for row in kept]
-    return _list("seedance-waiting", rows)
+    return _list("seedance-waiting", rows, nothing=_("No task waits for this video."))
 
 
-def _state(kept: Any) -> str:
-    if kept.finished_at:
-        return _("done on %(time)s") % {"time": _time(kept.finished_at)}
-    if kept.due_at:
-        return _("to be sent on %(time)s") % {"time": _time(kept.due_at)}
-    return _("waits for the end of the video")
-
-
+@admin.display(description=gettext_lazy("account's holds"))
 def holds(video: Video) -> SafeString | str:
     """Return what holds the video's account back."""
     state = AccountState.objects.filter(name=video.account).first()
-    if state is None:
+    facts = _holds(state, video.now) if state else []
+    return _list("seedance-holds", facts, nothing=_("The account is not held back."))
+
+
+@admin.display(description=gettext_lazy("file"))
+def file_kept(video: Video) -> str:
+    """Return the name in the storage, and the size."""
+    if not video.file:
         return "-"
-    until = state.hold_until
+    size = f" ({filesizeformat(video.file_size)})" if video.file_size is not None else ""
+    return f"{video.file.name}{size}"
+
+
+@admin.display(description=gettext_lazy("times"))
+def times(video: Video) -> SafeString | str:
+    """Return the times that the row has, in the order in which they were."""
+    found = [(name, getattr(video, name)) for name in _TIMES]
+    rows = [(moment(time), _label(name)) for name, time in found if time is not None]
+    return _list("seedance-times", sorted(rows, key=itemgetter(0)))
+
+
+@admin.display(description=gettext_lazy("last answer"))
+def raw_answer(video: Video) -> SafeString | str:
+    """Return the API's last answer, redacted."""
+    return _raw(video.raw)
+
+
+@admin.display(description=gettext_lazy("create's reply"))
+def raw_create(video: Video) -> SafeString | str:
+    """Return the reply to the create, redacted."""
+    return _raw(video.create_reply)
+
+
+# How they are put.
+
+
+def _span(since: datetime, until: datetime) -> str:
+    seconds = max(0, round((until - since).total_seconds()))
+    return _("%(n)s s") % {"n": seconds} if seconds < 60 else timesince(since, until, depth=1)
+
+
+def _distant(time: datetime | None, now: datetime) -> str:
+    if time is None:
+        return "-"
+    text = _("in %(span)s") if time >= now else _("%(span)s ago")
+    return f"{moment(time)} ({text % {'span': _span(*sorted((time, now)))}})"
+
+
+def _read_moment(text: str) -> str:
+    time = parse_datetime(text)
+    return moment(time) if time else text
+
+
+def _label(field: str) -> str:
+    return str(Video._meta.get_field(field).verbose_name)  # type: ignore[union-attr]
+
+
+def _list(kind: str, rows: Iterable[tuple[Any, Any]], *, nothing: str = "-") -> SafeString | str:
+    items = format_html_join("", "<li><span>{}</span> {}</li>", rows)
+    return format_html('<ol class="{}">{}</ol>', kind, items) if items else nothing
+
+
+def _state(kept: KeptTask) -> str:
+    if kept.finished_at:
+        return _("done on %(time)s") % {"time": moment(kept.finished_at)}
+    if kept.due_at:
+        return _("to be sent on %(time)s") % {"time": moment(kept.due_at)}
+    return _("waits for the end of the video")
+
+
+def _holds(state: AccountState, now: datetime) -> list[tuple[str, str]]:
     facts = [
-        (_("held back until"), _time(until)) if until and until > video.now else None,
-        (_("key refused since"), _time(state.refused_at)) if state.refused_at else None,
-        (_("reason"), state.refused_reason) if state.refused_reason else None,
-        _creates_held(state, video.now),
+        (_("held back until"), _later(state.hold_until, now)),
+        (_("key refused since"), state.refused_at),
+        (_("no creates until"), _later(state.creates_hold_until, now)),
     ]
-    return _list("seedance-holds", [fact for fact in facts if fact])
+    told = [(words, moment(time)) for words, time in facts if time]
+    return [*told, (_("reason"), state.refused_reason)] if state.refused_reason else told
 
 
-def _creates_held(state: AccountState, now: datetime) -> tuple[str, str] | None:
-    until = state.creates_hold_until
-    is_held = until is not None and until > now
-    return (_("no creates until"), _time(until)) if is_held else None
+def _later(time: datetime | None, now: datetime) -> datetime | None:
+    return time if time is not None and time > now else None
 
 
-def raw(value: Any) -> SafeString | str:
-    """Return an answer of the API without keys, tokens and signatures."""
+def _raw(value: Any) -> SafeString | str:
     if value is None:
         return "-"
     text = json.dumps(redact(value), indent=2, ensure_ascii=False)

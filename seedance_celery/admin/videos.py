@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -11,13 +12,13 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Video
-from ..status import shown
+from ..status import playable_url
 from . import shown as html
-from .actions import ACTIONS, VideoActions, fits
+from .actions import ACTIONS, VideoActions, fits, is_over
 from .listing import AccountFilter, BoundedPaginator, ModelFilter, drill_down, find
 from .overview import overview
 
@@ -31,25 +32,41 @@ __all__ = ["VideoAdmin"]
 _LARGE = ("raw", "create_reply", "history", "images", "metadata", "video_url")
 
 _FIELDSETS: Any = (
-    (None, {"fields": ("progress_bar", "played", "reason")}),
+    (None, {"fields": (html.bar, html.player, "reason")}),
     (_("Order"), {"fields": ("prompt", "model", "seconds", "size", "account", "metadata")}),
     (
         _("Now"),
-        {"fields": ("status", "api_status", "next_poll_at", "deadline_at", "errors", "last_error")},
+        {
+            "fields": (
+                *("status", "api_status", html.next_poll, html.deadline),
+                *("errors", "last_error", html.holds),
+            )
+        },
     ),
-    (_("Who waits"), {"fields": ("waiting", "holds")}),
-    (_("What happened"), {"fields": ("timeline",)}),
-    (_("File"), {"fields": ("file_name", "file_size", "sha256", "store_error")}),
+    (_("Who waits"), {"fields": (html.waiting,)}),
+    (_("What happened"), {"fields": (html.timeline,)}),
+    (_("File"), {"fields": (html.file_kept, "sha256", "store_error")}),
     (
         _("For support"),
         {
             "fields": (
-                *("id", "api_id", "request_id", "created_at", "post_started_at", "asked_at"),
-                *("answered_at", "finished_at", "announced_at", "raw_answer", "raw_create"),
+                *("id", "api_id", "request_id", html.times),
+                *(html.raw_answer, html.raw_create),
             )
         },
     ),
 )
+
+_TOLD: dict[Any, Callable[[Video], object]] = {
+    html.player: playable_url,
+    html.next_poll: lambda video: video.overdue_at and video.next_poll_at,
+    html.deadline: lambda video: not video.is_finished and video.deadline_at,
+    html.timeline: lambda video: video.history,
+    html.file_kept: lambda video: video.file,
+    html.raw_answer: lambda video: video.raw,
+    html.raw_create: lambda video: video.create_reply,
+}
+"""What tells whether a field has anything to show."""
 
 
 class VideoAdmin(VideoActions, _ModelAdmin):
@@ -60,17 +77,17 @@ class VideoAdmin(VideoActions, _ModelAdmin):
     """
 
     actions = ACTIONS
-    list_display = ("name", "progress_bar", "age", "time_left", "order", "account")
+    list_display = (html.name, html.bar, html.age, html.time_left, html.order, "account")
     list_filter = ("status", AccountFilter, ModelFilter)
     search_fields = ("api_id__exact",)
     date_hierarchy = "created_at"
     ordering = ("-created_at",)
-    sortable_by = ("age",)
+    sortable_by = (html.age,)  # type: ignore[assignment]  # the stubs know names alone
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
-    fieldsets = _FIELDSETS
+    readonly_fields = tuple(name for _title, options in _FIELDSETS for name in options["fields"])
     change_form_template = "admin/seedance_celery/video/change_form.html"
     change_list_template = "admin/seedance_celery/video/change_list.html"
 
@@ -93,9 +110,10 @@ class VideoAdmin(VideoActions, _ModelAdmin):
         """Find by a whole id."""
         return find(queryset, search_term), False
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Video | None = None) -> list[str]:
-        """Everything."""
-        return [name for _title, options in _FIELDSETS for name in options["fields"]]
+    def get_fieldsets(self, request: HttpRequest, obj: Video | None = None) -> Any:
+        """Leave out what there is nothing to tell of."""
+        told = ((title, _told(options["fields"], obj)) for title, options in _FIELDSETS)
+        return [(title, {"fields": fields}) for title, fields in told if fields]
 
     # Permissions.
 
@@ -104,8 +122,8 @@ class VideoAdmin(VideoActions, _ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Video | None = None) -> bool:
-        """Allow to delete what has ended."""
-        is_free = obj is None or obj.is_finished
+        """Allow to delete what nothing needs any more."""
+        is_free = obj is None or is_over(obj)
         return is_free and super().has_delete_permission(request, obj)
 
     def get_actions(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -120,7 +138,12 @@ class VideoAdmin(VideoActions, _ModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Add what needs a person, and the dates; go back to where an action came from."""
-        context = {"overview": overview(), "dates": _dates(request), **(extra_context or {})}
+        context = {
+            "title": capfirst(self.opts.verbose_name_plural),
+            "overview": overview(),
+            "dates": _dates(request),
+            **(extra_context or {}),
+        }
         answer = super().changelist_view(request, context)
         if isinstance(answer, HttpResponseRedirect) and _came_from_page(request):
             return HttpResponseRedirect(self._page(request.POST["back"]))
@@ -157,67 +180,16 @@ class VideoAdmin(VideoActions, _ModelAdmin):
         choices = self.get_action_choices(request, default_choices=[])
         return [(name, str(text)) for name, text in choices if video and fits(name, video)]
 
-    # Columns.
 
-    @admin.display(description=_("video"))
-    def name(self, video: Video) -> str:
-        """Return the API's id, or ours."""
-        return html.name(video)
+def _told(fields: Iterable[Any], video: Video | None) -> list[Any]:
+    if video is None:
+        return list(fields)
+    is_told = {name: _TOLD.get(name) or _has(name) for name in fields}
+    return [name for name in fields if is_told[name](video)]
 
-    @admin.display(description=_("progress"))
-    def progress_bar(self, video: Video) -> SafeString:
-        """Return the bar."""
-        return html.bar(video)
 
-    @admin.display(description=_("age"), ordering="created_at")
-    def age(self, video: Video) -> str:
-        """Return how long ago it was ordered."""
-        return html.age(video)
-
-    @admin.display(description=_("time left"))
-    def time_left(self, video: Video) -> str:
-        """Return how much longer it takes."""
-        return shown(video)["time_left"] or "-"
-
-    @admin.display(description=_("order"))
-    def order(self, video: Video) -> SafeString:
-        """Return the model and what else the price depends on."""
-        return html.order(video)
-
-    @admin.display(description=_("video"))
-    def played(self, video: Video) -> str:
-        """Return the player."""
-        return html.player(video)
-
-    @admin.display(description=_("timeline"))
-    def timeline(self, video: Video) -> str:
-        """Return what changed when."""
-        return html.timeline(video)
-
-    @admin.display(description=_("tasks"))
-    def waiting(self, video: Video) -> str:
-        """Return who waits."""
-        return html.waiting(video)
-
-    @admin.display(description=_("account's holds"))
-    def holds(self, video: Video) -> str:
-        """Return what holds the account back."""
-        return html.holds(video)
-
-    @admin.display(description=_("file"))
-    def file_name(self, video: Video) -> str:
-        """Return the name in the storage."""
-        return video.file.name or "-"
-
-    @admin.display(description=_("last answer"))
-    def raw_answer(self, video: Video) -> str:
-        """Return the API's last answer, redacted."""
-        return html.raw(video.raw)
-
-    @admin.display(description=_("create's reply"))
-    def raw_create(self, video: Video) -> str:
-        """Return the reply to the create, redacted."""
-        return html.raw(video.create_reply)
+def _has(name: Any) -> Callable[[Video], object]:
+    return (lambda video: True) if callable(name) else lambda video: getattr(video, name)
 
 
 def _came_from_page(request: HttpRequest) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from django.utils.timezone import localtime
 
 from seedance_celery.models import AccountState, KeptTask, Video
 from tests.web.conftest import person
@@ -112,6 +113,14 @@ def test_counts_stuck_rows_and_refused_keys_stand_at_the_top(boss: Client) -> No
     assert "refuses the key of account eu" in html
 
 
+def test_creates_that_wait_for_a_person_stand_at_the_top(boss: Client) -> None:
+    for changes in ({}, {}, {"finished_at": make().created_at}):
+        make("create_unknown", api_id=None, **changes)
+    html = boss.get(LIST).text
+    assert "2 creates are unknown" in html
+    assert 'status__exact=create_unknown"><b>3</b>' in html
+
+
 def test_the_overview_is_cached(boss: Client, django_assert_max_num_queries: Any) -> None:
     boss.get(LIST)
     with django_assert_max_num_queries(6):
@@ -149,6 +158,24 @@ def test_who_waits_is_shown_by_task_name_and_never_by_signature(boss: Client) ->
     html = page(boss, video).text
     assert "shop.tasks.publish" in html
     assert "secret" not in html.replace(PROMPT, "")
+
+
+def test_the_page_leaves_out_what_there_is_nothing_to_tell_of(boss: Client) -> None:
+    running, done = page(boss, make()).text, page(boss, make("completed", file="k.mp4")).text
+    for name in ("player", "file_kept", "last_error", "metadata", "reason"):
+        assert f"field-{name}" not in running, name
+    for name in ("next_poll", "deadline"):
+        assert f"field-{name}" not in done, name
+    assert ("field-player" in done, "field-file_kept" in done) == (True, True)
+
+
+def test_the_page_tells_when_the_next_poll_is_to_the_second(boss: Client) -> None:
+    video = make(next_poll_at=datetime.now(timezone.utc) + timedelta(seconds=40))
+    html = page(boss, video).text
+    told = re.search(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \(in (\d+) s\)", html)
+    assert told is not None
+    assert told[1] == f"{localtime(video.next_poll_at):%Y-%m-%d %H:%M:%S}"
+    assert 30 < int(told[2]) <= 40
 
 
 def test_holds_of_the_account_are_shown(boss: Client) -> None:

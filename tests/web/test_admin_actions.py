@@ -192,12 +192,45 @@ def test_the_permissions_can_be_given(codename: str) -> None:
     ("status", "fitting"),
     [
         ("in_progress", {"poll_now"}),
-        ("completed", {"store", "prune"}),
-        ("timed_out", {"resume", "prune"}),
-        ("failed", {"prune"}),
+        ("completed", {"store"}),
+        ("timed_out", {"resume"}),
+        ("failed", set()),
         ("create_unknown", {"adopt", "buy_again", "give_up"}),
     ],
 )
 def test_the_page_offers_what_fits_the_status(boss: Client, status: str, fitting: set[str]) -> None:
-    html = boss.get(f"{LIST}{make(status).pk}/change/").text
-    assert set(re.findall(r'name="action" value="(\w+)"', html)) == {*fitting, "stop_waiting"}
+    assert offered(boss, make(status)) == fitting
+
+
+def test_the_page_offers_to_stop_waiting_while_a_task_waits(boss: Client) -> None:
+    video = make()
+    kept = KeptTask.objects.create(celery_id="a", task="poll", video=video)
+    assert "stop_waiting" in offered(boss, video)
+    KeptTask.objects.filter(pk=kept.pk).update(finished_at=timezone.now())
+    assert "stop_waiting" not in offered(boss, video)
+
+
+def offered(client: Client, video: Video) -> set[str]:
+    html = client.get(f"{LIST}{video.pk}/change/").text
+    return set(re.findall(r'name="action" value="(\w+)"', html))
+
+
+def test_a_row_that_a_late_copy_of_a_task_may_need_cannot_be_deleted(boss: Client) -> None:
+    video = make("failed")
+    kept = KeptTask.objects.create(
+        celery_id="a", task="create", video=video, finished_at=timezone.now()
+    )
+    delete = f"{LIST}{video.pk}/delete/"
+    assert "deletelink" not in boss.get(f"{LIST}{video.pk}/change/").text
+    assert boss.post(delete, {"post": "yes"}).status_code == 403
+    KeptTask.objects.filter(pk=kept.pk).update(finished_at=timezone.now() - timedelta(days=8))
+    assert "deletelink" in boss.get(f"{LIST}{video.pk}/change/").text
+    assert boss.post(delete, {"post": "yes"}).status_code == 302
+    assert not Video.objects.exists()
+
+
+def test_the_confirmation_shows_what_tells_a_video_from_others(boss: Client) -> None:
+    video = make("create_unknown", api_id=None, size="16:9")
+    html = do(boss, "adopt", video).text
+    for part in (str(video.pk), "doubao-seedance-2-0", "5 s", "16:9", video.prompt):
+        assert part in html, part

@@ -151,6 +151,10 @@ def test_a_video_that_will_not_come_has_words_and_no_bar(staff: Client, status: 
     assert said["label"] != status
 
 
+def test_a_reason_that_the_package_knows_is_told_in_words(staff: Client) -> None:
+    assert "moderation refused" in one(staff, make("failed", reason="moderation")).json()["reason"]
+
+
 def test_progress_is_never_100_before_completed(staff: Client) -> None:
     assert one(staff, make(progress=100)).json()["progress"] == 99
 

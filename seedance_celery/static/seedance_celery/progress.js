@@ -167,7 +167,7 @@
       this.text("label", video.label);
       this.text("reason", video.reason);
       this.showProgress(video);
-      if (video.status === "completed") this.play(video.file_url || video.video_url);
+      if (video.status === "completed") this.play(video);
       if (video.poll_after === null) follower(this.dataset.url).remove(this);
       this.dispatchEvent(new CustomEvent("seedance:change", { bubbles: true, detail: video }));
     }
@@ -189,12 +189,13 @@
       this.text("left", video.time_left);
     }
 
-    play(url) {
+    play(video) {
       const player = this.part("player");
-      const before = player.querySelector("video");
-      if (before) return;
+      if (player.querySelector("video")) return;
+      const url = video.file_url || video.video_url;
       if (url) player.replaceChildren(playerOf(url, this.words));
-      else if (!player.childElementCount) player.replaceChildren(reloadLink(this.words));
+      // While the file is being kept, its URL may still come.
+      else if (video.stored !== "storing") player.replaceChildren(reloadLink(this.words));
     }
   }
 
