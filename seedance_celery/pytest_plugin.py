@@ -17,13 +17,12 @@ __all__ = ["seedance"]
 
 
 @pytest.fixture
-def seedance(request: pytest.FixtureRequest) -> Iterator[Seedance]:
+def seedance(db: None) -> Iterator[Seedance]:
     """A simulated API and time that passes at once; see `seedance_celery.testing.Seedance`.
 
-    Needs the database: where the test asks for none itself, `db` is requested.
+    Asks for the database itself; with `transactional_db` beside it, that one is used.
     """
-    if "transactional_db" not in request.fixturenames:
-        request.getfixturevalue("db")
+    # By name in the signature: pytest-django makes no database for what is asked for later.
     from .testing import Seedance
 
     with Seedance() as kit:
