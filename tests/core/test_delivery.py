@@ -208,6 +208,14 @@ def test_a_revoked_task_stays_dropped(kit: Seedance) -> None:
     assert canvas.names() == []
 
 
+def test_stop_waiting_before_the_create_still_buys_the_video(kit: Seedance) -> None:
+    video = generate_video("A kite", link=canvas.publish.s())
+    assert video.stop_waiting() == 1
+    kit.run_until_done()
+    assert video.current().status == "completed"
+    assert canvas.ran == []
+
+
 def test_stop_waiting_drops_the_tasks_and_follows_the_video(kit: Seedance) -> None:
     video = generate_video("A kite", link=publish.s(), link_error=refund.s())
     kit.advance(3)
