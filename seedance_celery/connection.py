@@ -13,7 +13,8 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Any, TypeVar, cast
@@ -21,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 from urllib3.util import wait_for_read, wait_for_write
 
-__all__ = ["Address", "Connection", "Limits", "Stream"]
+__all__ = ["Address", "Connection", "Limits", "Stream", "open_socket", "standing_in"]
 
 MAX_RECEIVED = 2 * 1024 * 1024
 """Bytes of one reply in all, headers and framing included."""
@@ -191,21 +192,46 @@ class _Reader(io.RawIOBase):
 
 def _connected(host: str, port: int, limits: Limits) -> socket.socket:
     error = OSError("the host's name has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
-        sock = socket.socket(family, kind, protocol)
+    for family, *_, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
         try:
-            sock.settimeout(limits.left(limits.connect))
-            sock.connect(address)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return open_socket(family, address, limits)
         except OSError as failure:
-            sock.close()
             error = failure
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
     raise error
+
+
+_stand_ins: dict[Any, Callable[[Limits], Any]] = {}
+
+
+def open_socket(family: int, address: Any, limits: Limits) -> socket.socket:
+    """Return a TCP connection to one address; raises `OSError`."""
+    if address in _stand_ins:
+        return cast("socket.socket", _stand_ins[address](limits))
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(limits.left(limits.connect))
+        sock.connect(address)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+@contextmanager
+def standing_in(address: tuple[str, int], connect: Callable[[Limits], Any]) -> Iterator[None]:
+    """Let `connect` make this process's connections to one address, without a socket: for tests.
+
+    What it returns has a socket's `send`, `recv_into`, `setblocking` and `close`, never blocks,
+    and answers one request.
+    """
+    before = dict(_stand_ins)
+    _stand_ins[address] = connect
+    try:
+        yield
+    finally:
+        _stand_ins.clear()
+        _stand_ins.update(before)
 
 
 def _proxy_headers(user: str | None, password: str | None) -> dict[str, str]:

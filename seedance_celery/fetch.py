@@ -18,7 +18,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from . import __version__
 from .addresses import Endpoint, resolve
-from .connection import Limits, Stream
+from .connection import Limits, Stream, open_socket
 from .exceptions import AddressRefused, DownloadInterrupted
 
 __all__ = ["Body", "Pace", "Route", "fetch"]
@@ -211,17 +211,10 @@ class _Connection(HTTPConnection):
     def _connected(endpoints: Sequence[Endpoint], route: Route) -> _PacedStream:
         failure: OSError = OSError("no endpoint")
         for family, address in endpoints:
-            sock = socket.socket(family, socket.SOCK_STREAM)
             try:
-                sock.settimeout(route.limits.left(route.limits.connect))
-                sock.connect(address)
-                return _PacedStream(sock, route)
+                return _PacedStream(open_socket(family, address, route.limits), route)
             except OSError as error:
-                sock.close()
                 failure = error
-            except BaseException:
-                sock.close()
-                raise
         raise failure
 
 

@@ -71,9 +71,11 @@ def on_revoked(
     except Error as error:
         logger.info("%s is dropped later (%s)", request.id, type(error).__name__)
     finally:
-        # In the worker's main process, whose children must not inherit a connection.
-        if sender.app.conf.task_always_eager is False:
-            connections.close_all()
+        # In the worker's main process, whose children must not inherit a connection. One that is
+        # in a transaction is a test's.
+        for connection in connections.all(initialized_only=True):
+            if not connection.in_atomic_block:
+                connection.close()
 
 
 @receiver(pre_delete, sender=Video, dispatch_uid="seedance_celery.pre_delete")

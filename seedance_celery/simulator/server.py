@@ -8,7 +8,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, BinaryIO, cast
@@ -17,9 +17,10 @@ from urllib.parse import unquote_to_bytes
 from .app import WIRE_HOOK, SimulatorApp
 from .exchange import LARGEST_BODY, Outcome, RequestBody, read_chunked
 
-__all__ = ["SimulatorServer"]
+__all__ = ["RESET", "Handler", "SimulatorServer"]
 
-_RESET = struct.pack("ii", 1, 0)
+RESET = struct.pack("ii", 1, 0)
+"""The value of `SO_LINGER` with which closing resets the connection."""
 _LARGEST_REST = 1024**2
 
 
@@ -93,7 +94,7 @@ class _Server(ThreadingHTTPServer):
         self.stopping = threading.Event()
         self._connections: set[socket.socket] = set()
         self._connections_lock = threading.Lock()
-        super().__init__(address, _Handler)
+        super().__init__(address, Handler)
 
     def server_bind(self) -> None:
         """Bind without asking a name server for our own name."""
@@ -111,7 +112,7 @@ class _Server(ThreadingHTTPServer):
         with self._connections_lock:
             self._connections.discard(request)
         # A FIN would go out before the RST.
-        lingers = request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == _RESET
+        lingers = request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == RESET
         if lingers:
             self.close_request(request)
         else:
@@ -137,7 +138,9 @@ def _shut(connection: socket.socket) -> None:
         return
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """One connection: hands each request to the app, and sends what it says."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server
@@ -159,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
         outcome = Outcome()
         chunks = self.server.app(self._environ(body, outcome), outcome.start_response)
         try:
-            self._send(outcome, chunks)
+            self.send(outcome, chunks)
         except OSError:
             self.close_connection = True
         finally:
@@ -215,17 +218,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     # The reply.
 
-    def _send(self, outcome: Outcome, chunks: Iterable[bytes]) -> None:
+    def send(self, outcome: Outcome, chunks: Iterable[bytes]) -> None:
+        """Send the reply."""
+        for _ in self.sending(outcome, chunks):
+            pass
+
+    def sending(self, outcome: Outcome, chunks: Iterable[bytes]) -> Iterator[None]:
+        """Send the reply piece by piece: each step writes one."""
         wire = outcome.wire
         if wire.silence:
-            self._wait(wire.silence)
+            self.pause(wire.silence)
         if wire.head:
             self._send_head(outcome)
-            self._send_body(outcome, chunks)
+            yield
+            yield from self._send_body(outcome, chunks)
         if wire.end != "keep":
             self.close_connection = True
         if wire.end == "reset":
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
     def _send_head(self, outcome: Outcome) -> None:
         code, _, reason = outcome.status.partition(" ")
@@ -238,12 +248,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
 
-    def _send_body(self, outcome: Outcome, chunks: Iterable[bytes]) -> None:
+    def _send_body(self, outcome: Outcome, chunks: Iterable[bytes]) -> Iterator[None]:
         sent = 0
         if self.command != "HEAD":
             for chunk in chunks:
                 sent += len(chunk)
                 self._send_chunk(chunk, outcome)
+                yield
         if outcome.is_chunked:
             self.wfile.write(b"0\r\n\r\n")
         elif self.command != "HEAD" and sent != outcome.length:
@@ -253,14 +264,14 @@ class _Handler(BaseHTTPRequestHandler):
         if outcome.wire.pace:
             for byte in chunk:
                 self._write(bytes([byte]), chunked=outcome.is_chunked)
-                self._wait(outcome.wire.pace)
+                self.pause(outcome.wire.pace)
         else:
             self._write(chunk, chunked=outcome.is_chunked)
 
     def _write(self, data: bytes, *, chunked: bool) -> None:
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
 
-    def _wait(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Wait, but not longer than the client or the server does; raises `OSError` then."""
         ends = time.monotonic() + seconds
         self.connection.settimeout(seconds)

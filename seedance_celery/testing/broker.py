@@ -5,21 +5,28 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, Literal, cast
 
 from celery import Celery
-from celery.app.trace import trace_task
+from celery.app.trace import TraceInfo, trace_task
+from celery.exceptions import NotRegistered, Reject
+from celery.states import FAILURE
+from celery.utils.time import maybe_iso8601, maybe_make_aware
+from celery.worker import state
+from celery.worker.control import Panel
+from celery.worker.request import Request
 from kombu.serialization import prepare_accept_content
 from kombu.transport.memory import Channel
 
 from .fake_clock import FakeClock
+from .memory import HOST, in_memory
 
-__all__ = ["Broker", "Message"]
+__all__ = ["Broker", "Message", "Raised"]
 
-URL = "memory://seedance-celery-testing"
-BACKEND = "cache+memory://"
-CONFIGURED = ("broker_url", "broker_read_url", "broker_write_url", "result_backend")
+REDELIVERED_AFTER = timedelta(seconds=1)
+"""How long a message takes that a task has rejected to have it again."""
 
 
 @dataclasses.dataclass
@@ -42,46 +49,47 @@ class Message:
         """The task's id."""
         return str(self.headers["id"])
 
+    @property
+    def queue(self) -> str:
+        """The routing key by which it was sent: a queue's name, in a plain project."""
+        return str(self.delivery_info.get("routing_key") or "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Raised:
+    """A task that raised: its name, its Celery id and the exception."""
+
+    task: str
+    celery_id: str
+    error: BaseException
+
+    def __str__(self) -> str:
+        return f"{self.task} raised {type(self.error).__name__}"
+
 
 class Broker:
     """Takes what a Celery app sends, in memory, and runs it through Celery's own tracing.
 
     `messages` are those that no worker has taken yet: a test may drop, repeat and reorder them.
+    `raised` is what tasks raised, other than `Retry`, `Ignore` and `Reject`.
     """
 
     def __init__(self, app: Celery, clock: FakeClock) -> None:
         self.app = app
         self.clock = clock
         self.messages: list[Message] = []
-        self.revoked: set[str] = set()
+        self.raised: list[Raised] = []
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[Broker]:
         """Let the app send here, with results in memory, until the block ends."""
-        app = self.app
-        before = {name: app.conf.get(name) for name in CONFIGURED}
-        self._reset()
-        app.conf.update(broker_url=URL, result_backend=BACKEND)
-        app.conf.update(broker_read_url=None, broker_write_url=None)
-        app.now = self._now  # type: ignore[method-assign]
-        try:
+        with in_memory(self.app, self._now):
             yield self
-        finally:
-            self._reset()
-            del app.now
-            app.conf.update(before)
 
     def _now(self) -> datetime:
         return self.clock.time.astimezone(self.app.timezone)
 
-    def _reset(self) -> None:
-        app: Any = self.app
-        app._pool = None
-        app.amqp._producer_pool = None
-        app._backend_cache = None
-        app._local.__dict__.pop("backend", None)
-        for name in list(Channel.queues):
-            Channel.queues[name].queue.clear()
+    # Messages.
 
     def fetch(self) -> list[Message]:
         """Return what waits, with what was sent since the last time."""
@@ -89,20 +97,34 @@ class Broker:
             channel: Any = connection.default_channel
             for queue in list(Channel.queues):
                 while (message := channel.basic_get(queue, no_ack=True)) is not None:
-                    self.messages.append(self._read(message))
+                    self._take_in(message)
         return self.messages
 
-    def _read(self, message: Any) -> Message:
-        headers = message.headers
+    def _take_in(self, message: Any) -> None:
         message.accept = prepare_accept_content(self.app.conf.accept_content)
-        eta = headers.get("eta")
-        return Message(
-            due=datetime.fromisoformat(eta) if eta else self.clock.time,
+        if "task" not in message.headers:
+            self._obey(message.payload)
+            return
+        eta = message.headers.get("eta")
+        read = Message(
+            due=self._aware(eta) if eta else self.clock.time,
             body=message.payload,
-            headers=headers,
+            headers=message.headers,
             properties=message.properties,
             delivery_info=message.delivery_info,
         )
+        self.messages.append(read)
+
+    def _aware(self, eta: str) -> datetime:
+        return maybe_make_aware(cast("datetime", maybe_iso8601(eta)), self.app.timezone)
+
+    def _obey(self, command: Any) -> None:
+        """Do what a worker does when tasks are revoked; other commands have nothing to act on."""
+        method = command.get("method") if isinstance(command, dict) else None
+        if method not in ("revoke", "revoke_by_stamped_headers"):
+            return
+        worker = SimpleNamespace(app=self.app, hostname=HOST, consumer=None)
+        Panel.data[method](worker, **{**command["arguments"], "terminate": False})
 
     def take(self) -> Message | None:
         """Return the message whose time came first; None where none is due now."""
@@ -113,28 +135,64 @@ class Broker:
         self.messages.remove(first)
         return first
 
+    # Running.
+
     def run(self, message: Message) -> Any:
         """Run a message as a worker does; return Celery's trace info, or None on success."""
-        if message.celery_id in self.revoked or self._is_expired(message):
+        request = self._request(message)
+        if request.revoked():
             return None
-        task = self.app.tasks[message.task]
+        task = request.task
         args, kwargs, embed = message.body
-        request = {
-            **message.headers,
-            **(embed or {}),
-            "delivery_info": message.delivery_info,
-            "properties": message.properties,
-            "reply_to": message.properties.get("reply_to"),
-            "hostname": "seedance-celery-testing",
-            "is_eager": False,
-            "args": args,
-            "kwargs": kwargs,
-        }
-        traced = trace_task(
-            task, message.celery_id, args, kwargs, request, app=self.app, loader=self.app.loader
+        traced: Any = trace_task(
+            task,
+            request.id,
+            args,
+            kwargs,
+            {**request.request_dict, **(embed or {}), "is_eager": False},
+            app=self.app,
+            loader=self.app.loader,
+            hostname=HOST,
         )
-        return traced[1]
+        info = traced[1]
+        if info is not None:
+            self._note(message, info)
+        return info
 
-    def _is_expired(self, message: Message) -> bool:
-        expires = str(message.headers.get("expires") or "")
-        return bool(expires) and datetime.fromisoformat(expires) <= self.clock.time
+    def _request(self, message: Message) -> _Request:
+        try:
+            return _Request(self.clock, message, self.app)
+        except NotRegistered:
+            raise AssertionError(
+                f"A message is for {message.task}, which {self.app!r} does not know: a worker "
+                "would drop it. Is its module imported (autodiscover_tasks), and is this the app "
+                "that has it? Seedance(app=…) takes another."
+            ) from None
+
+    def _note(self, message: Message, info: TraceInfo) -> None:
+        error: Any = info.retval
+        if isinstance(error, Reject) and error.requeue:  # type: ignore[attr-defined]
+            later = self.clock.time + REDELIVERED_AFTER
+            redelivered = {**message.delivery_info, "redelivered": True}
+            again = dataclasses.replace(message, due=later, delivery_info=redelivered)
+            self.messages.append(again)
+        elif info.state == FAILURE and isinstance(error, BaseException):
+            self.raised.append(Raised(message.task, message.celery_id, error))
+
+
+class _Request(Request):
+    """A worker's request, whose `expires` is judged by the test's clock."""
+
+    def __init__(self, clock: FakeClock, message: Message, app: Celery) -> None:
+        self._clock = clock
+        body = message.body
+        super().__init__(
+            message, app=app, hostname=HOST, headers=message.headers, body=body, decoded=True
+        )
+
+    def maybe_expire(self) -> Literal[True] | None:
+        """Mark the task as revoked where its time has passed."""
+        if self.expires >= self._clock.time:
+            return None
+        state.revoked.add(self.id)
+        return True

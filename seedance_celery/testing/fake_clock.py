@@ -11,14 +11,12 @@ from ..clock import Clock
 
 __all__ = ["FakeClock"]
 
-START = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
-
 
 class FakeClock(Clock):
-    """Stands still until it is advanced. `time` is an aware datetime."""
+    """Stands still until it is advanced. `time` is an aware datetime, at first the real one."""
 
-    def __init__(self, time: datetime = START) -> None:
-        self.time = time
+    def __init__(self, time: datetime | None = None) -> None:
+        self.time = time or datetime.now(timezone.utc)
 
     def now(self) -> Any:
         """Return the time as an expression."""

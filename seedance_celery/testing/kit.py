@@ -3,56 +3,57 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, cast
 
 from celery import Celery, current_app
 from django.conf import settings as django_settings
-from django.db import connections, router
+from django.db import connections
 from django.db.models import Q
-from django.dispatch import Signal
 from django.test import override_settings
 
-from .. import accounts, clock, dispatch, signals
+from .. import accounts, clock, dispatch
+from ..client import Client
 from ..conf import get_settings
+from ..connection import Limits, standing_in
 from ..models import KeptTask, Video
-from ..simulator import SimulatorApp
-from ..simulator.server import SimulatorServer
-from .broker import Broker, Message
+from ..simulator import Seen, SimulatorApp, SimulatorServer
+from ..simulator.in_process import InProcessSocket
+from .assertions import Assertions
+from .broker import Broker, Message, Raised
 from .fake_clock import FakeClock
+from .listener import Fired, Listener
 
-__all__ = ["Fired", "Seedance"]
+__all__ = ["Seedance"]
 
 Status = Video.Status
 
 KEY = "sk-simulator"
-SIGNALS = {name: value for name, value in vars(signals).items() if isinstance(value, Signal)}
+IN_PROCESS = ("127.0.0.1", 1)
+"""Where the simulator is without a port. Nothing listens there, should anything else try."""
+
+MOST_AT_ONCE = 10_000
+"""How many messages may run while no time passes, before a test is ended."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Fired:
-    """A signal that was fired: its name, its video (None for an account's) and the rest."""
-
-    name: str
-    video: Video | None
-    details: dict[str, Any]
-
-
-class Seedance:
+class Seedance(Assertions):
     """Runs a project's own tasks against a simulated API, with time that passes at once.
 
-    `simulator` is the API (its `next()`, `fault()`, `charges` and `requests`), `clock` the time,
-    `broker` the messages, `fired` the signals so far.
+    `simulator` is the API (its `next()`, `fault()` and `videos`), `clock` the time, `broker` the
+    messages. The package's client reaches the API without a port, at an address that leads
+    nowhere for others; with `http=True` it is served at `url`, for code with a client of its own.
+    Other options are settings (`TIMEOUT=60`), on top of the project's `SEEDANCE`, whose keys and
+    addresses are replaced.
     """
 
-    def __init__(self, app: Celery | None = None, **settings: Any) -> None:
+    def __init__(self, app: Celery | None = None, *, http: bool = False, **settings: Any) -> None:
         self.clock = FakeClock()
         self.simulator = SimulatorApp(clock=self.clock.unix)
         self.app: Any = app or cast("Any", current_app)._get_current_object()
         self.broker = Broker(self.app, self.clock)
-        self.fired: list[Fired] = []
+        self.listener = Listener()
+        self.server = SimulatorServer(self.simulator) if http else None
         self._settings = settings
         self._stack = contextlib.ExitStack()
         self._swept_at = self.clock.time
@@ -62,13 +63,13 @@ class Seedance:
     def __enter__(self) -> Seedance:
         enter = self._stack.enter_context
         try:
-            self.server = enter(SimulatorServer(self.simulator))
-            enter(override_settings(SEEDANCE=self._seedance(self.server.url)))
+            enter(self.server or standing_in(IN_PROCESS, self._connect))
+            enter(override_settings(SEEDANCE=self._seedance()))
             enter(clock.installed(self.clock))
             enter(self.broker.installed())
+            enter(self.listener.listening())
+            accounts.forget_clients()
             self._stack.callback(accounts.forget_clients)
-            for name, signal in SIGNALS.items():
-                self._listen(name, signal)
         except BaseException:
             self._stack.close()
             raise
@@ -82,34 +83,65 @@ class Seedance:
     ) -> None:
         self._stack.close()
 
-    def _seedance(self, url: str) -> dict[str, Any]:
+    @property
+    def url(self) -> str:
+        """The API's address, such as `http://127.0.0.1:8765`."""
+        return self.server.url if self.server else "http://{}:{}".format(*IN_PROCESS)
+
+    def _connect(self, limits: Limits) -> InProcessSocket:
+        total = limits.left(float("inf"))
+        return InProcessSocket(self.simulator, patience=limits.read, total=total)
+
+    def _seedance(self) -> dict[str, Any]:
         own = dict(getattr(django_settings, "SEEDANCE", {}))
-        for name in ("ACCOUNTS", "API_KEY", "BASE_URL"):
-            own.pop(name, None)
-        return {**own, "API_KEY": KEY, "BASE_URL": url, **self._settings}
+        accounts = {
+            name: {**options, "API_KEY": f"{KEY}-{name}", "BASE_URL": self.url}
+            for name, options in own.get("ACCOUNTS", {}).items()
+        }
+        if "API_KEY" in own or not accounts:
+            own["API_KEY"] = KEY
+        return {**own, "BASE_URL": self.url, "ACCOUNTS": accounts, **self._settings}
 
-    def _listen(self, name: str, signal: Signal) -> None:
-        def receiver(sender: Any, video: Video | None = None, **details: Any) -> None:
-            details.pop("signal", None)
-            self.fired.append(Fired(name, video, details))
+    # What the API does, and what happened.
 
-        signal.connect(receiver, weak=False)
-        self._stack.callback(signal.disconnect, receiver)
+    def next_video(self, *scenarios: str, n: int = 1) -> None:
+        """Play scenarios for each of the next `n` videos that are bought, such as `"failed"`."""
+        self.simulator.next(*scenarios, n=n)
 
-    # What the API does.
+    def buy(self, *scenarios: str, prompt: str = "Bought elsewhere") -> str:
+        """Buy a video as something else would, without a row, and return its id.
 
-    def next_video(self, *scenarios: str) -> None:
-        """Play scenarios for the next video that is bought, such as `"failed"`."""
-        self.simulator.next(*scenarios)
+        For `track_video` and `poll_video`. It counts in `charges` and for `next_video`.
+        """
+        with Client(KEY, self.url) as client:
+            api_id = client.create(prompt).id
+        if scenarios:
+            self.simulator.play(api_id, *scenarios)
+        return api_id
 
     @property
     def charges(self) -> int:
         """How many videos were bought."""
         return self.simulator.charges
 
+    @property
+    def requests(self) -> list[Seen]:
+        """What the API was asked, oldest first: each has `route`, `status`, `api_id`, `at`."""
+        return self.simulator.requests
+
+    @property
+    def fired(self) -> list[Fired]:
+        """The signals so far, oldest first: each has `name`, `video` and `details`."""
+        return self.listener.fired
+
     def signals(self, name: str = "") -> list[str]:
         """Return the names of the signals fired so far, or those of one name."""
-        return [fired.name for fired in self.fired if name in ("", fired.name)]
+        return [fired.name for fired in (self.listener.of(name) if name else self.fired)]
+
+    @property
+    def raised(self) -> list[Raised]:
+        """What tasks raised so far: yours, and `poll_video` for an end that is not `completed`."""
+        return self.broker.raised
 
     # Time.
 
@@ -134,8 +166,13 @@ class Seedance:
     def run_due(self) -> None:
         """Let workers run what is due now; no time passes."""
         self._commit()
-        while (message := self.broker.take()) is not None:
+        for _ in range(MOST_AT_ONCE):
+            message = self.broker.take()
+            if message is None:
+                return
             self.run(message)
+        self.broker.fetch()
+        raise AssertionError(f"{MOST_AT_ONCE} tasks ran and no time passed: {self._left()}")
 
     def run(self, message: Message) -> Any:
         """Let a worker run one message; return Celery's trace info, or None on success."""
@@ -175,9 +212,15 @@ class Seedance:
 
     def _commit(self) -> None:
         """Run what waits for a commit that a `TestCase` never makes."""
-        connection = connections[router.db_for_write(Video)]
-        while connection.in_atomic_block and connection.run_on_commit:
-            entry: Any = connection.run_on_commit.pop(0)
-            _, function, robust = entry
-            with contextlib.suppress(Exception) if robust else contextlib.nullcontext():
-                function()
+        for connection in connections.all(initialized_only=True):
+            blocks: list[Any] = connection.atomic_blocks
+            if any(not block._from_testcase for block in blocks):
+                raise AssertionError(
+                    "The kit was called inside transaction.atomic(): nothing that waits for the "
+                    "commit has been sent. Call it after the block."
+                )
+            while connection.in_atomic_block and connection.run_on_commit:
+                entry: Any = connection.run_on_commit.pop(0)
+                _, function, robust = entry
+                with contextlib.suppress(Exception) if robust else contextlib.nullcontext():
+                    function()

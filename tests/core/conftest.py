@@ -14,5 +14,5 @@ from tests.core import canvas
 def kit(transactional_db: None) -> Iterator[Seedance]:
     """A started kit, on a database whose commits are real."""
     canvas.ran.clear()
-    with Seedance() as seedance:
+    with Seedance(http=True) as seedance:
         yield seedance
