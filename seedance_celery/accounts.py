@@ -4,23 +4,42 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import Q
 
 from . import cadence, clock
 from .client import Client
-from .conf import Account, get_settings
-from .exceptions import ApiError, KeyMissing, KeyRefused, RateLimited, RequestRefused
+from .conf import Account, UnknownAccount, get_settings
+from .exceptions import (
+    ApiError,
+    KeyMissing,
+    KeyRefused,
+    QuotaExceeded,
+    RateLimited,
+    RequestRefused,
+)
 from .models import AccountState, Video
 from .protocol import VideoTask
 from .signals import account_refused, account_restored
 
-__all__ = ["client_for", "forget_clients", "hold", "learn", "wait_for"]
+__all__ = [
+    "client_for",
+    "client_of",
+    "forget_clients",
+    "hold",
+    "learn",
+    "learn_create",
+    "wait_for",
+    "wait_to_create",
+]
 
 logger = logging.getLogger(__name__)
 
 FIRST_COOL_DOWN = 10.0
 LONGEST_COOL_DOWN = 60.0
+NO_QUOTA_PAUSE = 300.0
+"""Seconds between two creates that find out whether the balance was topped up."""
 
 
 _clients: dict[tuple[object, ...], Client] = {}
@@ -48,19 +67,62 @@ def forget_clients() -> None:
         _clients.popitem()[1].close()
 
 
-def wait_for(name: str, now: datetime) -> float | None:
+def client_of(name: str) -> Client:
+    """Return the client of a row's account; `KeyMissing` where the settings have lost it."""
+    try:
+        return client_for(get_settings().account(name))
+    except UnknownAccount as error:
+        raise KeyMissing(str(error)) from error
+
+
+def wait_for(name: str, now: datetime, lease: float | None = None) -> float | None:
     """Return the seconds to wait before asking on a key in trouble; None is a right to ask.
 
-    Once its cool-down is over one may ask at a time, until the key works again.
+    Once its cool-down is over one may ask at a time, for `lease` seconds at most (a poll's limit
+    by default), until the key works again.
     """
     settings = get_settings()
+    shortest, longest = settings.poll_countdown
     held = AccountState.objects.primary().troubled().filter(name=name)
-    over = held.filter(Q(hold_until__isnull=True) | Q(hold_until__lte=now))
-    if over.update(hold_until=now + timedelta(seconds=settings.poll_limit)):
+    over = held.filter(_over("hold_until", now), _over("probe_until", now))
+    if over.update(probe_until=now + timedelta(seconds=lease or settings.poll_limit)):
         return None
-    until = held.values_list("hold_until", flat=True).first()
-    left = (until - now).total_seconds() if until else 0.0
-    return cadence.spread(max(left, settings.poll_countdown[0]), settings.poll_countdown[1])
+    row = held.values_list("hold_until").first()
+    if row is None:  # another's probe was answered meanwhile
+        return None
+    left = (row[0] - now).total_seconds() if row[0] else 0.0
+    if left <= 0:
+        return cadence.countdown(shortest, longest)
+    return cadence.spread(max(left, shortest), longest)
+
+
+def wait_to_create(video: Video) -> float | None:
+    """Return the seconds to wait before a create on this account; None is a right to ask.
+
+    As `wait_for`, and while the balance is used up one create at a time tries, rarely.
+    """
+    settings = get_settings()
+    states = AccountState.objects.primary().filter(name=video.account)
+    state = states.first()
+    if state is None:
+        return None
+    paused, longest = state.creates_hold_until, settings.poll_countdown[1]
+    if paused and paused > video.now:
+        return cadence.spread((paused - video.now).total_seconds(), longest)
+    if state.strikes:
+        held = wait_for(video.account, video.now, settings.create_timeout)
+        if held is not None:
+            return held
+    probe_until = video.now + timedelta(seconds=settings.create_timeout)
+    if paused and not states.filter(creates_hold_until=paused).update(
+        creates_hold_until=probe_until
+    ):
+        return cadence.countdown(*settings.poll_countdown)
+    return None
+
+
+def _over(field: str, now: Any) -> Q:
+    return Q(**{f"{field}__isnull": True}) | Q(**{f"{field}__lte": now})
 
 
 def learn(video: Video, answer: VideoTask | ApiError) -> float | None:
@@ -70,24 +132,54 @@ def learn(video: Video, answer: VideoTask | ApiError) -> float | None:
     if isinstance(answer, (KeyRefused, KeyMissing)):
         return _refused(video.account, answer)
     # Only an answer about the video proves that the key is taken: a proxy can answer 502.
-    if video.troubled and isinstance(answer, (VideoTask, RequestRefused)):
+    if video.troubled and isinstance(answer, (VideoTask, RequestRefused, QuotaExceeded)):
         _restored(video.account)
     return None
 
 
+def learn_create(video: Video, answer: VideoTask | ApiError) -> float | None:
+    """Keep what the answer to a create tells, about the balance as well; else as `learn`."""
+    states = AccountState.objects.primary().filter(name=video.account)
+    asked_to_wait = learn(video, answer)
+    if isinstance(answer, QuotaExceeded):
+        states.get_or_create(name=video.account)
+        states.update(creates_hold_until=clock.after(NO_QUOTA_PAUSE))
+        logger.error("Account %s has no balance for creates: %s", video.account, answer)
+    elif isinstance(answer, VideoTask):
+        states.filter(creates_hold_until__isnull=False).update(creates_hold_until=None)
+    if video.troubled and asked_to_wait is None:
+        # A create may ask for long, and this one has told nothing: the next may tell.
+        states.update(probe_until=None)
+    return asked_to_wait
+
+
 def hold(name: str, error: RateLimited) -> float:
-    """Start or prolong the cool-down of a key; return its seconds."""
-    cool_down = cadence.backoff(_strike(name), FIRST_COOL_DOWN, LONGEST_COOL_DOWN)
+    """Start the cool-down of a key, or prolong it; return the seconds that are left of it.
+
+    What was under way when it began is refused as well: that is one strike, not many.
+    """
+    state = _state(name)
+    if state.hold_until and state.hold_until > state.now:
+        return _prolonged(state, error.retry_after)
+    cool_down = cadence.backoff(state.strikes + 1, FIRST_COOL_DOWN, LONGEST_COOL_DOWN)
     seconds = error.retry_after or cool_down
-    _hold(name, seconds)
-    logger.debug("Account %s is held back for %.0f s", name, seconds)
+    if _strike(state, seconds):
+        logger.info("Account %s is held back for %.0f s", name, seconds)
     return seconds
 
 
+def _prolonged(state: Any, asked: float | None) -> float:
+    left = float((state.hold_until - state.now).total_seconds())
+    if asked and asked > left:
+        later = state.now + timedelta(seconds=asked)
+        rows = AccountState.objects.primary().filter(name=state.name, hold_until__lt=later)
+        rows.update(hold_until=later)
+    return max(left, asked or 0.0)
+
+
 def _refused(name: str, error: ApiError) -> float:
-    _strike(name)
     seconds = get_settings().poll_countdown[1]
-    _hold(name, seconds)
+    _strike(_state(name), seconds)
     states = AccountState.objects.primary().filter(name=name, refused_at__isnull=True)
     if states.update(refused_at=clock.now(), refused_reason=str(error)[:300]):
         logger.error("The API refuses the key of account %s: %s", name, error)
@@ -95,22 +187,28 @@ def _refused(name: str, error: ApiError) -> float:
     return seconds
 
 
+def _state(name: str) -> Any:
+    """Return the state of a key, with the database's time as `now`."""
+    states = AccountState.objects.primary()
+    states.get_or_create(name=name)
+    return states.annotate(now=clock.now()).get(name=name)
+
+
+def _strike(state: Any, seconds: float) -> bool:
+    """Hold a key back for so many seconds; return whether nobody was faster."""
+    states = AccountState.objects.primary().filter(name=state.name, strikes=state.strikes)
+    begun = states.filter(_over("hold_until", state.now))
+    return bool(
+        begun.update(strikes=state.strikes + 1, hold_until=clock.after(seconds), probe_until=None)
+    )
+
+
 def _restored(name: str) -> None:
     states = AccountState.objects.primary().filter(name=name)
-    fresh = {"strikes": 0, "hold_until": None, "refused_reason": "", "refused_at": None}
+    fresh: dict[str, Any] = {"strikes": 0, "hold_until": None, "probe_until": None}
+    fresh |= {"refused_reason": "", "refused_at": None}
     if states.filter(refused_at__isnull=False).update(**fresh):
         logger.warning("The API takes the key of account %s again", name)
         account_restored.send_robust(sender=Video, account=name)
     else:
         states.update(**fresh)
-
-
-def _strike(name: str) -> int:
-    states = AccountState.objects.primary()
-    states.get_or_create(name=name)
-    states.filter(name=name).update(strikes=F("strikes") + 1)
-    return states.values_list("strikes", flat=True).get(name=name)
-
-
-def _hold(name: str, seconds: float) -> None:
-    AccountState.objects.primary().filter(name=name).update(hold_until=clock.after(seconds))

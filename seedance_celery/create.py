@@ -1,156 +1,168 @@
 """Buying a video, once: the intent is committed before the POST, and the right to POST is won.
 
-The right is given back only on proof that nothing was bought.
+The right is given back only on proof that nothing was bought. What came of a POST is written down
+by `outcomes`.
 """
 
 from __future__ import annotations
 
-import logging
+import dataclasses
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from django.core.files.storage import storages
-from django.db import DatabaseError, transaction
 
-from . import accounts, cadence, clock, dispatch, signals, uploads
-from .conf import get_settings
+from . import accounts, cadence, dispatch, limits
+from .conf import UnknownAccount, get_settings
 from .endings import end
-from .exceptions import ApiError, InvalidRequest, KeyRefused, RateLimited
+from .exceptions import KeyMissing
+from .limits import Verdict
 from .models import KeptTask, Video
-from .protocol import Outcome, VideoTask, create_outcome
-from .steps import recorded
+from .outcomes import end_unknown, keep_outcome, refusal
+from .protocol import VideoTask
 
-__all__ = ["end_unanswered", "submit"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["Wait", "end_unanswered", "submit"]
 
 Status = Video.Status
 
-MAX_TRIES = 5
-"""POSTs that never went out before the create is rejected."""
-FIRST_RETRY = 2.0
-RECORD_TRIES = 20
-"""How often a reply is written to a database that is away: a second apart."""
+LOST_RACE = 1.0
+"""Seconds until a create looks again whose row another process has just moved."""
+IN_LINE = 2.0
+"""Seconds between two looks of a process that waits for its turn without a broker."""
 
 
-def submit(video: Video) -> float | None:
-    """POST a create if nobody has; return the seconds to wait before the next try, or None.
+@dataclasses.dataclass(frozen=True)
+class Wait:
+    """A create that cannot be sent now: look again in so many seconds.
+
+    One that is `in_line` is called as soon as a place is free, and need not look by itself.
+    """
+
+    seconds: float
+    in_line: bool = False
+
+
+def submit(video: Video) -> Wait | None:
+    """POST a create if nobody has; return how to wait for the next try, or None.
 
     None means that there is nothing to try again: look at the row.
     """
-    if video.status != Status.CREATING or video.post_started_at is not None:
+    if not _is_unsent(video):
         return None
-    if video.now - video.created_at > timedelta(seconds=video.timeout):
-        end(video, "rejected", **_refusal(video, "the timeout passed before it could be sent"))
+    wait = _try(video)
+    if wait is not None:
+        _note(video, wait)
+    return wait
+
+
+def _is_unsent(video: Video) -> bool:
+    return video.status == Status.CREATING and video.post_started_at is None
+
+
+def _try(video: Video) -> Wait | None:
+    try:
+        account = get_settings().account(video.account)
+    except UnknownAccount as error:
+        # The settings of this worker may be older, or newer, than the order.
+        return _wait_for_key(video, KeyMissing(str(error)))
+    verdict = limits.look(video, account)
+    if verdict is not Verdict.GO:
+        return _held_back(video, verdict)
+    if _is_over(video):
+        end(video, "rejected", **refusal(video, "the timeout passed before it could be sent"))
         return None
-    held = accounts.wait_for(video.account, video.now) if video.troubled else None
+    held = accounts.wait_to_create(video)
     if held is not None:
-        return held
+        return Wait(held)
     try:
         with _opened(video.images) as images:
-            return _post(video, images) if _win_right(video) else None
-    except OSError as error:
-        end(video, "rejected", **_refusal(video, f"an image is gone ({type(error).__name__})"))
+            verdict = limits.win(video, account, **_right(video))
+            if verdict is not Verdict.GO:
+                return _held_back(video, verdict)
+            return _retry_in(keep_outcome(video, _answer(video, images)))
+    except _ImageGone as error:
+        end(video, "rejected", **refusal(video, f"an image is gone ({error})"))
         return None
 
 
-def _win_right(video: Video) -> bool:
+def _retry_in(seconds: float | None) -> Wait | None:
+    return None if seconds is None else Wait(seconds)
+
+
+def _wait_for_key(video: Video, error: KeyMissing) -> Wait | None:
+    if _is_over(video):
+        end(video, "rejected", **refusal(video, f"never sent: {error}"))
+        return None
+    longest = get_settings().poll_countdown[1]
+    return Wait(cadence.spread(accounts.learn(video, error) or longest, longest))
+
+
+def _held_back(video: Video, verdict: Verdict) -> Wait | None:
+    if verdict is Verdict.WAIT:
+        return Wait(IN_LINE, in_line=True)
+    if verdict is Verdict.SPENT:
+        words = f"MAX_CREATES: account {video.account} has no create left for this day (UTC)"
+        end(video, "rejected", **refusal(video, words))
+        return None
+    return Wait(LOST_RACE) if _is_unsent(video.current()) else None
+
+
+def _is_over(video: Video) -> bool:
+    if video.in_line_since is not None:
+        return False
+    since = video.turn_at or video.created_at
+    return video.now - since > timedelta(seconds=video.timeout)
+
+
+def _right(video: Video) -> dict[str, Any]:
     settings = get_settings()
     limit = settings.create_timeout + settings.resend_after
-    return video.move(
-        (Status.CREATING,),
-        post_started_at=video.now,
-        overdue_at=video.now + timedelta(seconds=limit),
-    )
+    changes = {"post_started_at": video.now, "overdue_at": video.now + timedelta(seconds=limit)}
+    return {**changes, **_turn(video)}
 
 
-def _post(video: Video, images: list[Any]) -> float | None:
-    client = accounts.client_for(get_settings().account(video.account))
+def _turn(video: Video) -> dict[str, Any]:
+    return {"in_line_since": None, "turn_at": video.now} if video.in_line_since else {}
+
+
+def _note(video: Video, wait: Wait) -> None:
+    """Keep that a create waits, and why, without moving its token: other copies may act."""
+    later = video.now + timedelta(seconds=wait.seconds + get_settings().resend_after)
+    changes = {"in_line_since": video.in_line_since or video.now} if wait.in_line else _turn(video)
+    limits.in_line(video.account).filter(pk=video.pk).update(overdue_at=later, **changes)
+
+
+def _answer(video: Video, images: list[Any]) -> VideoTask | Exception:
     try:
-        task = client.create(
+        return accounts.client_of(video.account).create(
             video.prompt,
             model=video.model,
             seconds=video.seconds,
             size=video.size or None,
             images=images,
         )
-    except InvalidRequest as error:
-        row = video.current()
-        end(row, "rejected", **_refusal(row, str(error)))
-        return None
-    except ApiError as error:
-        return _on_error(video.current(), error)
     except Exception as error:  # noqa: BLE001  (a time limit, an instrument's hook: after what?)
-        _end_unknown(video.current(), f"the create was interrupted ({type(error).__name__})")
-        return None
-    _record(video, task)
-    return None
+        return error
+
+
+class _ImageGone(Exception):  # noqa: N818
+    """An image that is to be sent cannot be opened."""
 
 
 @contextmanager
 def _opened(images: list[Any]) -> Iterator[list[Any]]:
     storage = storages[get_settings().storage]
     with ExitStack() as stack:
-        yield [stack.enter_context(storage.open(name, "rb")) for name, _ in images]
+        try:
+            files = [stack.enter_context(storage.open(name, "rb")) for name, _ in images]
+        except OSError as error:
+            raise _ImageGone(type(error).__name__) from error
+        yield files
 
 
-# What came of it.
-
-
-def _on_error(video: Video, error: ApiError) -> float | None:
-    outcome = create_outcome(error)
-    if outcome is Outcome.UNKNOWN:
-        _end_unknown(video, f"the create's outcome is unknown ({type(error).__name__})")
-        return None
-    if outcome in (Outcome.REJECTED, Outcome.NO_QUOTA):
-        end(video, "rejected", **_refusal(video, _words(error)))
-        return None
-    return _try_again(video, error)
-
-
-def _try_again(video: Video, error: ApiError) -> float | None:
-    """Give the right to POST back; return the seconds until the next try."""
-    is_about_key = isinstance(error, (RateLimited, KeyRefused))
-    tries = video.create_tries + (not is_about_key)
-    if tries >= MAX_TRIES:
-        end(video, "rejected", **_refusal(video, f"never sent: {_words(error)}"))
-        return None
-    asked = accounts.learn(video, error)
-    changes = {"create_tries": tries, "post_started_at": None, "overdue_at": None}
-    if not video.move((Status.CREATING,), **changes, last_error=str(error)[:300]):
-        return None
-    if asked is None:
-        return FIRST_RETRY * 2.0 ** (tries - 1)
-    return cadence.spread(asked, get_settings().poll_countdown[1])
-
-
-def _words(error: ApiError) -> str:
-    return (getattr(error, "reason", "") or str(error))[:300]
-
-
-def _refusal(video: Video, reason: str) -> dict[str, Any]:
-    transaction.on_commit(partial(uploads.remove, video.images), using=video.db)
-    return {
-        "status": Status.REJECTED,
-        "finished_at": video.now,
-        "reason": reason[:300],
-        "late": False,
-    }
-
-
-def _end_unknown(video: Video, reason: str) -> None:
-    started = video.post_started_at or video.now
-    end(
-        video,
-        "the create's outcome is unknown",
-        status=Status.CREATE_UNKNOWN,
-        deadline_at=started + timedelta(seconds=video.timeout),
-        reason=reason[:300],
-        late=False,
-    )
+# Creates whose process has died.
 
 
 def end_unanswered(video: Video) -> None:
@@ -158,72 +170,14 @@ def end_unanswered(video: Video) -> None:
     if video.post_started_at is None:
         _end_unsent(video)
     elif video.now - video.post_started_at > timedelta(seconds=get_settings().create_timeout):
-        _end_unknown(video, "the process that sent the create died before the reply")
+        end_unknown(video, "the process that sent the create died before the reply")
 
 
 def _end_unsent(video: Video) -> None:
     kept = KeptTask.objects.using(video.db).filter(video=video).unfinished()
-    if not kept.filter(task__in=(dispatch.CREATE, dispatch.SUBMIT)).exists():
-        end(video, "rejected", **_refusal(video, "never sent: its process died before the POST"))
-
-
-# The reply.
-
-
-def _record(video: Video, task: VideoTask) -> None:
-    """Keep a reply, however late it comes: money was spent on it."""
-    for _ in range(RECORD_TRIES):
-        try:
-            row = video.current()
-            if row.api_id is not None:
-                _report_second(row, task)
-                return
-            if _recorded(row, task):
-                return
-        except DatabaseError as error:
-            logger.info("The reply to video %s is not written yet (%s)", video, error)
-            clock.sleep(1.0)
-    logger.critical(
-        "Video %s was bought as %s, and the database did not take it: adopt it", video, task.id
-    )
-
-
-def _recorded(video: Video, task: VideoTask) -> bool:
-    settings = get_settings()
-    countdown = cadence.countdown(*settings.poll_countdown)
-    next_poll_at = video.now + timedelta(seconds=countdown)
-    won = video.move(
-        (Status.CREATING, Status.CREATE_UNKNOWN),
-        **recorded(task),
-        api_id=task.id,
-        status=Status.IN_PROGRESS if task.status == Status.IN_PROGRESS else Status.QUEUED,
-        is_known=True,
-        model=task.model or video.model,
-        create_reply=recorded(task)["raw"],
-        reason="",
-        finished_at=None,
-        asked_at=video.now,
-        answered_at=video.now,
-        deadline_at=video.now + timedelta(seconds=video.timeout),
-        next_poll_at=next_poll_at,
-        overdue_at=next_poll_at + timedelta(seconds=settings.resend_after),
-        history=video.noted("created"),
-    )
-    if won:
-        logger.info("Video %s is created as %s", video.pk, task.id)
-        transaction.on_commit(partial(_go_on, video, countdown), using=video.db)
-    return won
-
-
-def _go_on(video: Video, countdown: float) -> None:
-    video.call(countdown)
-    uploads.remove(video.images)
-    signals.tell(signals.video_created, video)
-    video.release(dispatch.CREATE)
-
-
-def _report_second(video: Video, task: VideoTask) -> None:
-    if video.api_id == task.id:
-        return
-    logger.critical("Video %s was bought twice: as %s and as %s", video, video.api_id, task.id)
-    video.move((video.status,), history=video.noted(f"bought a second time, as {task.id}"))
+    kept = kept.filter(task__in=(dispatch.CREATE, dispatch.SUBMIT))
+    if not kept.exists():
+        end(video, "rejected", **refusal(video, "never sent: nothing is left that would send it"))
+    elif not kept.filter(due_at__isnull=False).exists():
+        # They wait for the reply to another's POST, which was not sent and is not tried again.
+        video.release(dispatch.CREATE, dispatch.SUBMIT)

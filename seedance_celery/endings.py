@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
-from . import dispatch, signals
+from . import dispatch, limits, signals, uploads
 from .conf import get_settings
 from .models import Video
 
@@ -36,6 +36,9 @@ def end(video: Video, event: str, **changes: Any) -> bool:
     )
     if won:
         logger.info("Video %s: %s", video, event)
+        # First of all: receivers may be slow, and another create waits for the place.
+        next_ = partial(limits.call_next, video.account)
+        transaction.on_commit(next_, using=video.db, robust=True)
         transaction.on_commit(partial(finish, video), using=video.db)
     return won
 
@@ -54,6 +57,8 @@ def settle(video: Video) -> None:
     # miss a task that parks meanwhile.
     if video.is_finished:
         video.release(dispatch.POLL, dispatch.CREATE)
+        if video.status != Status.CREATE_UNKNOWN:  # that one may still be bought again
+            uploads.remove(video.images)
     own = Video.objects.using(video.db).filter(pk=video.pk, poll_token=video.poll_token)
     own.update(overdue_at=_next_turn(video))
 

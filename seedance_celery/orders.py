@@ -57,6 +57,7 @@ def order(
         "create_celery_id": celery_id,
         "idempotency_key": _key(idempotency_key),
         "created_at": clock.now(),
+        "overdue_at": clock.after(settings.resend_after),
     }
     return _inserted(values)
 

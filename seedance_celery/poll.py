@@ -69,6 +69,10 @@ def poll_late(video: Video) -> None:
     due = next_late_poll(video)
     if due is None or video.now < due - EARLY:
         return
+    held = accounts.wait_for(video.account, video.now) if video.troubled else None
+    if held is not None:
+        video.move((Status.TIMED_OUT,), overdue_at=video.now + timedelta(seconds=held))
+        return
     video.late_polls += 1
     following = {"late_polls": video.late_polls, "overdue_at": next_late_poll(video)}
     if not video.move((Status.TIMED_OUT,), **following):
@@ -92,11 +96,10 @@ def _lend_time(video: Video) -> bool:
 
 def _ask(video: Video) -> tuple[VideoTask | ApiError, datetime]:
     """Return the API's answer, and the database's time when it came."""
-    account = get_settings().account(video.account)
     started = monotonic()
     answer: VideoTask | ApiError
     try:
-        answer = accounts.client_for(account).retrieve(video.api_id or "")
+        answer = accounts.client_of(video.account).retrieve(video.api_id or "")
     except ApiError as error:
         answer = error
     return answer, video.now + timedelta(seconds=monotonic() - started)
@@ -159,5 +162,4 @@ def _end(video: Video, step: Step, now: datetime) -> None:
 
 def _find_reason(video: Video) -> str:
     # The retrieve never says why it failed; another route does at times. Once, and quick or not.
-    account = get_settings().account(video.account)
-    return accounts.client_for(account).failure_reason(video.api_id or "")[:300]
+    return accounts.client_of(video.account).failure_reason(video.api_id or "")[:300]

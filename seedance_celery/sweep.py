@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db.models import F
 
-from . import clock, dispatch
+from . import clock, dispatch, limits
 from .conf import get_settings
 from .models import KeptTask, Video
 from .signed_urls import expires_at
@@ -47,6 +47,8 @@ def sweep() -> Swept:
     swept = Swept(loops=_sweep_loops())
     swept.tasks = _sweep_tasks()
     settings = get_settings()
+    for name in settings.accounts:
+        limits.call_next(name)
     if settings.prune_after is not None:
         swept.pruned = prune(settings.prune_after)
     if swept.loops or swept.tasks:

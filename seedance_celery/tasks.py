@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from celery import shared_task
 from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore, Reject
 from django.db import Error, transaction
 
-from . import cadence, clock, create, dispatch, keep, loop, results, store, sweep
+from . import cadence, clock, create, dispatch, keep, limits, loop, results, store, sweep
 from .conf import get_settings
 from .exceptions import StoreFailed, VideoEnded
 from .heartbeat import Heartbeat
@@ -217,12 +217,23 @@ def create_video(
 def _bought(task: Any, kept: KeptTask) -> dict[str, Any] | VideoEnded:
     """Return the reply to a create, or the error of its end; else park the task."""
     with _holding(kept):
-        delay = create.submit(kept.video.current())
-    if delay is not None:
-        keep.postpone(task, kept, delay)
+        wait = create.submit(kept.video.current())
+    if wait is not None:
+        _come_back(task, kept, wait)
     if keep.park(kept, Video.objects.unfinished().filter(api_id=None)):
         keep.wait(task, kept)
     return _reply_of(kept.video.current())
+
+
+def _come_back(task: Any, kept: KeptTask, wait: create.Wait) -> NoReturn:
+    """End this run of a create that cannot be sent now."""
+    account = kept.video.account
+    after = clock.after(get_settings().resend_after + limits.FALLBACK)
+    if wait.in_line and keep.park(kept, limits.in_line(account), after):
+        # The place may have become free while this was being parked.
+        limits.call_next(account)
+        keep.wait(task, kept)
+    keep.postpone(task, kept, wait.seconds)
 
 
 def _reply_of(video: Video) -> dict[str, Any] | VideoEnded:
@@ -231,7 +242,8 @@ def _reply_of(video: Video) -> dict[str, Any] | VideoEnded:
 
 def _buy_here(video: Video) -> dict[str, Any] | VideoEnded:
     while video.api_id is None and not video.is_finished:
-        clock.sleep(create.submit(video) or loop.PEEK)
+        wait = create.submit(video)
+        clock.sleep(wait.seconds if wait else loop.PEEK)
         video = video.current()
     return _reply_of(video)
 
@@ -245,9 +257,9 @@ def submit_video(self: Any, video_pk: str) -> None:
     with _database_errors(self):
         keep.enter(self, kept, kept.video, is_new=False)
         with _holding(kept):
-            delay = create.submit(kept.video.current())
-        if delay is not None:
-            keep.postpone(self, kept, delay)
+            wait = create.submit(kept.video.current())
+        if wait is not None:
+            _come_back(self, kept, wait)
         kept.mine().finish()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,6 +14,8 @@ from django.core.files.storage import Storage, storages
 from .conf import get_settings
 
 __all__ = ["copied", "remove"]
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "seedance/uploads/"
 
@@ -44,7 +47,13 @@ def _copied(image: Any) -> list[Any]:
 
 
 def remove(names: Iterable[Iterable[Any]]) -> None:
-    """Remove the copies among these images; the user's own files stay."""
+    """Remove the copies among these images; the user's own files stay.
+
+    A storage that is away keeps a copy longer: the end of its video removes it, or `prune`.
+    """
     for name, is_copy in names:
         if is_copy:
-            _storage().delete(name)
+            try:
+                _storage().delete(name)
+            except Exception as error:  # noqa: BLE001  (a storage may raise anything)
+                logger.warning("The copy %s is not removed yet (%s)", name, type(error).__name__)

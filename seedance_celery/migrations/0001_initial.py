@@ -28,6 +28,10 @@ class Migration(migrations.Migration):
                     "hold_until",
                     models.DateTimeField(blank=True, null=True, verbose_name="hold until"),
                 ),
+                (
+                    "probe_until",
+                    models.DateTimeField(blank=True, null=True, verbose_name="probe until"),
+                ),
                 ("strikes", models.PositiveIntegerField(default=0, verbose_name="strikes")),
                 (
                     "refused_at",
@@ -40,6 +44,14 @@ class Migration(migrations.Migration):
                 (
                     "creates_hold_until",
                     models.DateTimeField(blank=True, null=True, verbose_name="creates hold until"),
+                ),
+                (
+                    "creates_day",
+                    models.DateField(blank=True, null=True, verbose_name="creates counted on"),
+                ),
+                (
+                    "creates",
+                    models.PositiveIntegerField(default=0, verbose_name="creates on that day"),
                 ),
             ],
             options={
@@ -217,6 +229,14 @@ class Migration(migrations.Migration):
                 (
                     "create_tries",
                     models.PositiveSmallIntegerField(default=0, verbose_name="create tries"),
+                ),
+                (
+                    "in_line_since",
+                    models.DateTimeField(blank=True, null=True, verbose_name="in line since"),
+                ),
+                (
+                    "turn_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="turn at"),
                 ),
                 (
                     "store_wanted",

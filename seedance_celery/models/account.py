@@ -24,6 +24,8 @@ class AccountState(models.Model):
     name = models.CharField(_("name"), max_length=64, primary_key=True)
     hold_until = models.DateTimeField(_("hold until"), null=True, blank=True)
     """Nothing is asked on this key before then."""
+    probe_until = models.DateTimeField(_("probe until"), null=True, blank=True)
+    """Until then one request tells whether a key in trouble works again; others wait."""
     strikes = models.PositiveIntegerField(_("strikes"), default=0)
     """429s and refusals in a row: what the next cool-down doubles from."""
     refused_at = models.DateTimeField(_("refused at"), null=True, blank=True)
@@ -31,6 +33,9 @@ class AccountState(models.Model):
     refused_reason = models.CharField(_("reason"), max_length=300, blank=True)
     creates_hold_until = models.DateTimeField(_("creates hold until"), null=True, blank=True)
     """No create is sent before then: the balance is used up."""
+    creates_day = models.DateField(_("creates counted on"), null=True, blank=True)
+    """The day (UTC) that `creates` counts, where `MAX_CREATES` is set."""
+    creates = models.PositiveIntegerField(_("creates on that day"), default=0)
 
     objects = AccountStateQuerySet.as_manager()
 

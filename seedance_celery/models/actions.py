@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from .. import dispatch
 from ..conf import get_settings
@@ -92,18 +94,17 @@ class Actions:
         """
         api_id = checked_api_id(api_id)
         video = self.current()
-        if type(video).objects.primary().filter(account=video.account, api_id=api_id).exists():
-            raise InvalidRequest(f"Another video has the API id {api_id}.", "api_id")
-        won = _start(
-            video,
-            (video.Status.CREATE_UNKNOWN,),
-            "adopted",
-            api_id=api_id,
-            status=video.Status.QUEUED,
-            deadline_at=video.now + _after(video.timeout),
-        )
-        if won:
-            transaction.on_commit(partial(video.release, dispatch.CREATE), using=video.db)
+        with _own_id(api_id), transaction.atomic(using=video.db):
+            won = _start(
+                video,
+                (video.Status.CREATE_UNKNOWN,),
+                "adopted",
+                api_id=api_id,
+                status=video.Status.QUEUED,
+                deadline_at=video.now + _after(video.timeout),
+            )
+            if won:
+                transaction.on_commit(partial(video.release, dispatch.CREATE), using=video.db)
         return won
 
     def buy_again(self: Video) -> bool:  # type: ignore[misc]
@@ -119,9 +120,9 @@ class Actions:
                 status=video.Status.CREATING,
                 post_started_at=None,
                 create_tries=0,
-                created_at=video.now,
+                turn_at=video.now,
                 deadline_at=None,
-                overdue_at=None,
+                overdue_at=video.now + _after(get_settings().resend_after),
                 history=video.noted("bought again"),
             )
             if won:
@@ -144,7 +145,8 @@ class Actions:
     def stop_waiting(self: Video) -> int:  # type: ignore[misc]
         """Drop the tasks that wait for this video: no chain and no errback of theirs goes on.
 
-        Returns how many there were. The video itself is still followed to its end.
+        Returns how many there were. The video itself is still followed to its end; one that only
+        its chain's `create_video` would have bought is rejected.
         """
         waiting = KeptTask.objects.using(self.db).filter(video=self)
         # What buys a row's video waits for nothing: without it the row would never end.
@@ -166,6 +168,14 @@ def checked_api_id(api_id: str) -> str:
     if len(api_id) > 255 or "\x00" in api_id:
         raise InvalidRequest("The API id is longer than 255 characters or has a NUL.", "api_id")
     return api_id
+
+
+@contextmanager
+def _own_id(api_id: str) -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError:
+        raise InvalidRequest(f"Another video has the API id {api_id}.", "api_id") from None
 
 
 def given_up(video: Video, event: str) -> dict[str, Any]:

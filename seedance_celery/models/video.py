@@ -154,6 +154,10 @@ class Video(Actions, models.Model):
     idempotency_key = OpaqueField(_("idempotency key"), max_length=255, null=True, blank=True)
     post_started_at = models.DateTimeField(_("POST started at"), null=True, blank=True)
     create_tries = models.PositiveSmallIntegerField(_("create tries"), default=0)
+    in_line_since = models.DateTimeField(_("in line since"), null=True, blank=True)
+    """Since when the create waits for its turn (`MAX_IN_FLIGHT`); that uses up no timeout."""
+    turn_at = models.DateTimeField(_("turn at"), null=True, blank=True)
+    """When its turn came, or it was bought again: what the timeout of sending it counts from."""
 
     # The file.
     store_wanted = models.BooleanField(_("store when completed"), default=False)

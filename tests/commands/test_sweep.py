@@ -33,7 +33,7 @@ def old(kit: Seedance) -> Video:
 
 
 def test_one_sweep_sends_what_went_missing(kit: Seedance, run: Command, overdue: Video) -> None:
-    assert run("seedance_sweep").out == "Sent 0 poll loops and 1 kept tasks again.\n"
+    assert run("seedance_sweep").out == "Sent 1 poll loops and 1 kept tasks again.\n"
     assert run("seedance_sweep", "--json").json == {"loops": 0, "tasks": 0, "pruned": 0}
     kit.run_until_done()
     assert overdue.current().status == "completed"
@@ -42,7 +42,7 @@ def test_one_sweep_sends_what_went_missing(kit: Seedance, run: Command, overdue:
 
 def test_a_dry_run_counts_and_sends_nothing(kit: Seedance, run: Command, overdue: Video) -> None:
     ran = run("seedance_sweep", "--dry-run")
-    assert ran.out == "Would send 0 poll loops and 1 kept tasks again.\n"
+    assert ran.out == "Would send 1 poll loops and 1 kept tasks again.\n"
     assert not kit.broker.fetch()
     assert run("seedance_sweep", "--json").json["tasks"] == 1
 

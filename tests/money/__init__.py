@@ -1,0 +1,1 @@
+"""Buying: limits, late replies, and servers that take the money and do not say so."""
