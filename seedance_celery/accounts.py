@@ -24,9 +24,11 @@ from .protocol import VideoTask
 from .signals import account_refused, account_restored
 
 __all__ = [
+    "after_hold",
     "client_for",
     "client_of",
     "forget_clients",
+    "held_for",
     "hold",
     "learn",
     "learn_create",
@@ -81,16 +83,25 @@ def wait_for(name: str, now: datetime, lease: float | None = None) -> float | No
     Once its cool-down is over one may ask at a time, for `lease` seconds at most (a poll's limit
     by default), until the key works again.
     """
-    settings = get_settings()
-    shortest, longest = settings.poll_countdown
+    left = held_for(name, now, lease)
+    return None if left is None else after_hold(left)
+
+
+def held_for(name: str, now: datetime, lease: float | None = None) -> float | None:
+    """Return the seconds for which a key in trouble is held; None is a right to ask, for one."""
     held = AccountState.objects.primary().troubled().filter(name=name)
     over = held.filter(_over("hold_until", now), _over("probe_until", now))
-    if over.update(probe_until=now + timedelta(seconds=lease or settings.poll_limit)):
+    if over.update(probe_until=now + timedelta(seconds=lease or get_settings().poll_limit)):
         return None
     row = held.values_list("hold_until").first()
     if row is None:  # another's probe was answered meanwhile
         return None
-    left = (row[0] - now).total_seconds() if row[0] else 0.0
+    return max(0.0, (row[0] - now).total_seconds()) if row[0] else 0.0
+
+
+def after_hold(left: float) -> float:
+    """Return the seconds that one video waits while its key is held: not all come at once."""
+    shortest, longest = get_settings().poll_countdown
     if left <= 0:
         return cadence.countdown(shortest, longest)
     return cadence.spread(max(left, shortest), longest)

@@ -89,6 +89,12 @@ class Settings:
     """Several keys: name to a dict of `API_KEY`, `BASE_URL`, `MAX_IN_FLIGHT`, `MAX_CREATES`."""
     poll_countdown: tuple[float, float] = _setting(readers.countdown, (10.0, 20.0))
     """Shortest and longest countdown between two polls of a video, in seconds."""
+    poller: str = _setting(readers.one_of("loop", "batch"), "loop")
+    """How the API is asked: `loop`, a message a video, or `batch`, many videos in one task."""
+    batch_tasks: int = _setting(readers.whole(1), 1)
+    """How many tasks of an account ask at once, in all workers, where `POLLER` is `batch`."""
+    batch_connections: int = _setting(readers.whole(1), 32)
+    """How many videos such a task asks for at once."""
     timeout: float = _setting(readers.seconds(1), 3600.0)
     """How long a video may take, in seconds from the create's reply."""
     request_timeout: tuple[float, float] = _setting(readers.pair(0.1), (5.0, 30.0))

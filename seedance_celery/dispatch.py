@@ -17,6 +17,7 @@ from kombu.utils.json import dumps, loads
 from .conf import get_settings
 
 __all__ = [
+    "BATCH",
     "BROKER_ERRORS",
     "CREATE",
     "POLL",
@@ -25,6 +26,7 @@ __all__ = [
     "SUBMIT",
     "SWEEP",
     "delay",
+    "in_batches",
     "is_keepable",
     "queue_for",
     "resend",
@@ -40,6 +42,7 @@ SUBMIT = _TASKS + "submit_video"
 POLL = _TASKS + "poll_video"
 STORE = _TASKS + "store_video"
 REFRESH = _TASKS + "refresh_video"
+BATCH = _TASKS + "refresh_videos"
 SWEEP = _TASKS + "sweep_videos"
 
 BROKER_ERRORS = (OperationalError, KombuError, OSError)
@@ -56,6 +59,14 @@ def queue_for(name: str) -> str | None:
     """Return the queue of a task of ours, or None for the project's routing."""
     settings = get_settings()
     return (settings.store_queue if name == STORE else None) or settings.queue
+
+
+def in_batches() -> bool:
+    """Tell whether this process leaves polling to the batch pollers.
+
+    In eager mode nobody comes for a row later: there each video is polled in place.
+    """
+    return get_settings().poller == "batch" and not current_app.conf.task_always_eager
 
 
 def send(name: str, args: Sequence[Any], **options: Any) -> bool:

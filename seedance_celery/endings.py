@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -20,10 +21,12 @@ logger = logging.getLogger(__name__)
 Status = Video.Status
 
 
-def end(video: Video, event: str, **changes: Any) -> bool:
+def end(
+    video: Video, event: str, then: Callable[[Video], object] | None = None, **changes: Any
+) -> bool:
     """End a video, by an update guarded by the row as it was read; return whether it won.
 
-    The winner announces it, once the update is committed.
+    The winner announces it, once the update is committed; or does `then` instead.
     """
     won = video.move(
         (video.status,),
@@ -31,6 +34,7 @@ def end(video: Video, event: str, **changes: Any) -> bool:
         announced_at=None,
         announce_tries=0,
         resends=0,
+        next_poll_at=None,
         overdue_at=_lease(video),
         history=video.noted(event),
     )
@@ -39,7 +43,7 @@ def end(video: Video, event: str, **changes: Any) -> bool:
         # First of all: receivers may be slow, and another create waits for the place.
         next_ = partial(limits.call_next, video.account)
         transaction.on_commit(next_, using=video.db, robust=True)
-        transaction.on_commit(partial(finish, video), using=video.db)
+        transaction.on_commit(partial(then or finish, video), using=video.db)
     return won
 
 

@@ -85,7 +85,8 @@ def run(video: Video) -> Video:
 
 
 def _take_over(video: Video) -> Next | None:
-    if not video.move(Video.POLLED):
+    # A batch poller may be asking: the row stays its own, and whoever comes first asks next.
+    if not video.has_poller and not video.move(Video.POLLED):
         return None
     wait = (video.next_poll_at - video.now).total_seconds() if video.next_poll_at else 0.0
     return Next(video.poll_token, max(0.0, wait))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
@@ -20,7 +21,17 @@ from .models.actions import EARLY
 from .protocol import VideoTask
 from .steps import Step, decide
 
-__all__ = ["Next", "poll", "poll_late"]
+__all__ = [
+    "Next",
+    "ask",
+    "asked_next",
+    "claim_time",
+    "following",
+    "keep_answer",
+    "poll",
+    "poll_late",
+    "warn_of_errors",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -53,13 +64,26 @@ def poll(video: Video) -> Next | None:
     held = accounts.wait_for(video.account, video.now) if video.troubled else None
     if held is not None:
         return _wait(video, held, video.now)
-    if not _lend_time(video):
+    if not _take_time(video):
         return None
-    answer, now = _ask(video)
-    asked_to_wait = accounts.learn(video, answer)
+    answer, now = _ask_now(video)
+    return keep_answer(video, answer, now, accounts.learn(video, answer))
+
+
+def keep_answer(
+    video: Video,
+    answer: VideoTask | ApiError,
+    now: datetime,
+    asked_to_wait: float | None,
+    then: Callable[[Video], object] | None = None,
+) -> Next | None:
+    """Keep what an answer means; `then` is done instead of announcing an end.
+
+    Returns None where the video has ended, or another copy was faster.
+    """
     step = decide(video, answer, now)
     if step.is_end:
-        _end(video, step, now)
+        _end(video, step, now, then)
         return None
     return _go_on(video, step, now, asked_to_wait)
 
@@ -77,31 +101,49 @@ def poll_late(video: Video) -> None:
     following = {"late_polls": video.late_polls, "overdue_at": next_late_poll(video)}
     if not video.move((Status.TIMED_OUT,), **following):
         return
-    answer, now = _ask(video)
+    answer, now = _ask_now(video)
     accounts.learn(video, answer)
     step = decide(video, answer, now)
     if step.is_end:
         _end(video, step, now)
 
 
-def _lend_time(video: Video) -> bool:
+def _take_time(video: Video) -> bool:
     # A poll that starts late would still be asking when the sweep acts: move that time first.
     settings = get_settings()
     slack = min(settings.resend_after / 2, settings.resend_after - settings.poll_limit)
-    if video.next_poll_at and video.now - video.next_poll_at <= timedelta(seconds=slack):
-        return True
+    is_late = not video.next_poll_at or video.now - video.next_poll_at > timedelta(seconds=slack)
+    if video.has_poller:
+        # Both ways of polling at once, while workers change over: it must not be due meanwhile.
+        return video.move(Video.POLLED, **asked_next(video.now, claim_time()))
     overdue_at = video.now + timedelta(seconds=settings.resend_after)
-    return video.move(Video.POLLED, overdue_at=overdue_at)
+    return not is_late or video.move(Video.POLLED, overdue_at=overdue_at)
 
 
-def _ask(video: Video) -> tuple[VideoTask | ApiError, datetime]:
+def claim_time(spare: float = 0.0) -> float:
+    """Return for how many seconds a video is taken that is asked for within `spare` seconds."""
+    settings = get_settings()
+    return max(settings.poll_limit + spare, settings.poll_countdown[0])
+
+
+def ask(video: Video) -> VideoTask | ApiError:
+    """Return the API's answer. It needs no database."""
+    try:
+        client = accounts.client_of(video.account)
+        answer = client.retrieve(video.api_id or "")
+    except ApiError as error:
+        return error
+    if answer.status in (Status.FAILED, Status.ERROR) and not answer.reason:
+        # The retrieve never says why; another route does at times. Once, and quick or not.
+        reason = client.failure_reason(video.api_id or "")
+        return dataclasses.replace(answer, reason=reason[:300])
+    return answer
+
+
+def _ask_now(video: Video) -> tuple[VideoTask | ApiError, datetime]:
     """Return the API's answer, and the database's time when it came."""
     started = monotonic()
-    answer: VideoTask | ApiError
-    try:
-        answer = accounts.client_of(video.account).retrieve(video.api_id or "")
-    except ApiError as error:
-        answer = error
+    answer = ask(video)
     return answer, video.now + timedelta(seconds=monotonic() - started)
 
 
@@ -153,13 +195,8 @@ def _wait(video: Video, countdown: float, now: datetime) -> Next | None:
     return Next(video.poll_token, countdown) if won else None
 
 
-def _end(video: Video, step: Step, now: datetime) -> None:
+def _end(
+    video: Video, step: Step, now: datetime, then: Callable[[Video], object] | None = None
+) -> None:
     changes = {**step.changes, "asked_at": now, "late": video.status == Status.TIMED_OUT}
-    if step.status in (Status.FAILED, Status.ERROR) and not changes["reason"]:
-        changes["reason"] = _find_reason(video)
-    end(video, step.event, **changes)
-
-
-def _find_reason(video: Video) -> str:
-    # The retrieve never says why it failed; another route does at times. Once, and quick or not.
-    return accounts.client_of(video.account).failure_reason(video.api_id or "")[:300]
+    end(video, step.event, then, **changes)

@@ -30,6 +30,7 @@ __all__ = [
     "model_id",
     "models",
     "name",
+    "one_of",
     "pair",
     "seconds",
     "whole",
@@ -133,6 +134,17 @@ def ages(value: Any) -> tuple[float, ...]:
     found = tuple(seconds(1)(age) for age in value)
     _require(list(found) == sorted(set(found)), "must rise from each number to the next")
     return found
+
+
+def one_of(*words: str) -> Callable[[Any], str]:
+    """Return the reader of one of some words."""
+
+    def read(value: Any) -> str:
+        choice = " or ".join(map(repr, words))
+        _require(_text(value) in words, f"must be {choice}, not {value!r:.40}")
+        return str(value)
+
+    return read
 
 
 def flag(value: Any) -> bool:

@@ -15,7 +15,7 @@ from django.db.models import F
 
 from . import clock, dispatch, limits
 from .conf import get_settings
-from .models import KeptTask, Video
+from .models import KeptTask, Poller, Video
 from .signed_urls import expires_at
 
 __all__ = ["Swept", "prune", "sweep"]
@@ -35,7 +35,8 @@ LATEST = datetime.max.replace(tzinfo=timezone.utc)
 
 @dataclasses.dataclass
 class Swept:
-    """What one sweep did: how many poll loops and kept tasks it sent, and rows it removed."""
+    """What one sweep did: how many poll loops (or batch pollers) and kept tasks it sent, and how
+    many rows it removed."""
 
     loops: int = 0
     tasks: int = 0
@@ -64,6 +65,9 @@ def _wait(resends: int) -> float:
 def _sweep_loops() -> int:
     overdue = Video.objects.primary().with_now().filter(overdue_at__lte=clock.now())
     sent = 0
+    if dispatch.in_batches():
+        sent = _sweep_pollers()
+        overdue = overdue.exclude(status__in=Video.POLLED, account__in=get_settings().accounts)
     for video in overdue.order_by("overdue_at")[:BATCH]:
         later = video.now + timedelta(seconds=_wait(video.resends))
         if not video.move((video.status,), overdue_at=later, resends=video.resends + 1):
@@ -73,6 +77,21 @@ def _sweep_loops() -> int:
             _undo(video)
             break
         sent += bool(went)
+    return sent
+
+
+def _sweep_pollers() -> int:
+    """Send overdue batch pollers again, and start those that are wanted and off."""
+    sent = 0
+    on = set()
+    for poller in Poller.objects.primary().with_now().filter(overdue_at__isnull=False):
+        on.add(poller.account)
+        if not poller.is_on:
+            sent += poller.call_again(_wait(poller.sends))
+    for account in set(get_settings().accounts) - on:
+        wait = Video.objects.next_poll(account)
+        if wait is not None:
+            sent += Poller.objects.call(account, max(0.0, wait))
     return sent
 
 

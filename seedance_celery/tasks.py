@@ -19,7 +19,7 @@ from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore, Reject
 from django.db import Error, transaction
 
-from . import cadence, clock, create, dispatch, keep, limits, loop, results, store, sweep
+from . import batch, cadence, clock, create, dispatch, keep, limits, loop, results, store, sweep
 from .conf import get_settings
 from .exceptions import StoreFailed, VideoEnded
 from .heartbeat import Heartbeat
@@ -29,7 +29,14 @@ from .poll import Next
 from .steps import PATIENCE
 from .targets import find_video, follow
 
-__all__ = ["create_video", "poll_video", "refresh_video", "store_video", "sweep_videos"]
+__all__ = [
+    "create_video",
+    "poll_video",
+    "refresh_video",
+    "refresh_videos",
+    "store_video",
+    "sweep_videos",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +102,10 @@ def refresh_video(self: Any, video_pk: str, token: int) -> None:
         return
     try:
         message = loop.act(video_pk, token)
+        if message is not None and dispatch.in_batches():
+            # The batch poller comes for it: no message waits.
+            message.tell()
+            return
     except Error as error:
         # A deadlock, a lost connection: this step did not happen. Try it again with its token.
         logger.info("Video %s: the database is away (%s)", video_pk, type(error).__name__)
@@ -122,6 +133,18 @@ def _run_inline(video_pk: str, token: int) -> None:
         message.tell()
         clock.sleep(message.countdown)
         message = loop.act(video_pk, message.token)
+
+
+@shared_task(
+    base=SeedanceTask,
+    name=dispatch.BATCH,
+    acks_late=False,
+    reject_on_worker_lost=False,
+    ignore_result=True,
+)
+def refresh_videos(account: str, number: int, token: int) -> None:
+    """Ask for the due videos of an account, and come again: the batch poller."""
+    batch.act(account, number, token)
 
 
 # Tasks for canvases.

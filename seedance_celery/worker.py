@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 EXPIRES_AFTER = 20
 """How many intervals a sweep may wait in a queue. Fewer, and a late queue is never swept."""
 
-POLLING = frozenset({dispatch.REFRESH, dispatch.SWEEP})
+POLLING = frozenset({dispatch.BATCH, dispatch.REFRESH, dispatch.SWEEP})
 
 
 class SweepTimer(bootsteps.StartStopStep):

@@ -60,6 +60,33 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Poller",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("account", models.CharField(max_length=64, verbose_name="account")),
+                ("number", models.PositiveSmallIntegerField(verbose_name="number")),
+                ("token", models.PositiveBigIntegerField(default=1, verbose_name="token")),
+                ("next_at", models.DateTimeField(blank=True, null=True, verbose_name="next at")),
+                (
+                    "overdue_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="overdue at"),
+                ),
+                ("sends", models.PositiveIntegerField(default=0, verbose_name="sends")),
+            ],
+            options={
+                "verbose_name": "poller",
+                "verbose_name_plural": "pollers",
+                "constraints": [
+                    models.UniqueConstraint(fields=("account", "number"), name="seedance_poller")
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="Video",
             fields=[
                 (
@@ -263,6 +290,7 @@ class Migration(migrations.Migration):
                 "get_latest_by": "created_at",
                 "indexes": [
                     models.Index(fields=["overdue_at"], name="seedance_overdue"),
+                    models.Index(fields=["account", "next_poll_at"], name="seedance_due"),
                     models.Index(fields=["status", "created_at"], name="seedance_status"),
                     models.Index(fields=["-created_at"], name="seedance_created"),
                 ],

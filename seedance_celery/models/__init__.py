@@ -1,7 +1,8 @@
-"""The rows: one a video, one a kept task, one an account that is in trouble."""
+"""The rows: one a video, one a kept task, one an account in trouble, one a batch poller."""
 
 from .account import AccountState
 from .kept import KeptTask
+from .poller import Poller
 from .video import Video
 
-__all__ = ["AccountState", "KeptTask", "Video"]
+__all__ = ["AccountState", "KeptTask", "Poller", "Video"]

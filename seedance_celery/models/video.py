@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Collection
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from django.core.files.storage import Storage, storages
 from django.core.signals import setting_changed
-from django.db import models, router, transaction
+from django.db import DatabaseError, models, router, transaction
 from django.utils import timezone
 from django.utils.functional import LazyObject, empty
 from django.utils.translation import gettext_lazy as _
@@ -21,8 +22,11 @@ from .account import AccountState
 from .actions import Actions
 from .fields import OpaqueField
 from .kept import KeptTask
+from .poller import Poller
 
 __all__ = ["Video"]
+
+logger = logging.getLogger(__name__)
 
 HISTORY_LENGTH: Final = 50
 
@@ -62,14 +66,28 @@ class VideoQuerySet(models.QuerySet["Video"]):
         return self.using(router.db_for_write(self.model))
 
     def with_now(self) -> VideoQuerySet:
-        """Bring along the database's time as `video.now`, and `video.troubled`: is its key?"""
+        """Bring along the database's time as `video.now`, and what every poll must know.
+
+        `video.troubled`: is its key? `video.has_poller`: do batch pollers ask for its account?
+        """
         state = AccountState.objects.troubled().filter(name=models.OuterRef("account"))
+        pollers = Poller.objects.on().filter(account=models.OuterRef("account"))
         # mypy takes the attributes that this brings along for fields.
-        return self.annotate(now=clock.now(), troubled=models.Exists(state))  # type: ignore[no-redef]
+        return self.annotate(  # type: ignore[no-redef]
+            now=clock.now(), troubled=models.Exists(state), has_poller=models.Exists(pollers)
+        )
 
     def polled(self) -> VideoQuerySet:
         """Videos that the API has in work."""
         return self.filter(status__in=Video.POLLED)
+
+    def next_poll(self, account: str) -> float | None:
+        """Return in how many seconds the next video of an account is due; None where none is."""
+        rows = self.primary().polled().filter(account=account, next_poll_at__isnull=False)
+        first = rows.with_now().only("next_poll_at").order_by("next_poll_at").first()
+        if first is None or first.next_poll_at is None:
+            return None
+        return (first.next_poll_at - first.now).total_seconds()
 
     def unfinished(self) -> VideoQuerySet:
         """Videos that have not ended."""
@@ -129,6 +147,7 @@ class Video(Actions, models.Model):
     poll_token = models.PositiveBigIntegerField(_("poll token"), default=0)
     """The fence: only the message that names it may act, and each step moves it on."""
     next_poll_at = models.DateTimeField(_("next poll at"), null=True, blank=True)
+    """Not before then; null once nothing is asked any more."""
     overdue_at = models.DateTimeField(_("overdue at"), null=True, blank=True)
     """When the sweep acts; null once there is nothing left to do for this row."""
     asked_at = models.DateTimeField(_("asked at"), null=True, blank=True)
@@ -172,6 +191,7 @@ class Video(Actions, models.Model):
     # Brought along by `with_now()`.
     now: datetime
     troubled: bool
+    has_poller: bool
 
     class Meta:
         verbose_name = _("video")
@@ -190,6 +210,7 @@ class Video(Actions, models.Model):
         ]
         indexes = [
             models.Index(fields=["overdue_at"], name="seedance_overdue"),
+            models.Index(fields=["account", "next_poll_at"], name="seedance_due"),
             models.Index(fields=["status", "created_at"], name="seedance_status"),
             models.Index(fields=["-created_at"], name="seedance_created"),
         ]
@@ -246,8 +267,16 @@ class Video(Actions, models.Model):
         return dispatch.send(dispatch.REFRESH, message, **dispatch.delay(countdown))
 
     def call(self, countdown: float = 0) -> None:
-        """Send the poll loop's message on commit; what cannot be sent is the sweep's."""
-        transaction.on_commit(partial(self.send, countdown), using=self.db)
+        """Have the row looked at on commit; what cannot be sent is the sweep's."""
+        begin = self._call_poller if self.is_polled and dispatch.in_batches() else self.send
+        transaction.on_commit(partial(begin, countdown), using=self.db)
+
+    def _call_poller(self, countdown: float) -> None:
+        try:
+            Poller.objects.call(self.account, countdown)
+        except DatabaseError as error:
+            # The caller has committed: it is not told of what the sweep makes good.
+            logger.info("Video %s waits for the sweep (%s)", self, type(error).__name__)
 
     def keep(self, name: str, argument: Any, celery_id: str | None = None) -> bool:
         """Keep and send a task of ours for this video, on commit; return whether it is new."""

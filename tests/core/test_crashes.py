@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from celery import chain
 
-from seedance_celery.models import KeptTask, Video
+from seedance_celery.models import KeptTask, Poller, Video
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.tasks import create_video, poll_video
 from tests.core import canvas
@@ -32,6 +32,7 @@ def live_once(start: Callable[[], None], scenario: str, at: int | None) -> list[
     canvas.ran.clear()
     KeptTask.objects.all().delete()
     Video.objects.all()._raw_delete("default")
+    Poller.objects.all().delete()
     tripwire = Tripwire(at)
     with MortalKit(tripwire, **FAST) as kit:
         kit.next_video(scenario)

@@ -76,6 +76,10 @@ def test_a_setting_of_an_account_that_is_no_account_setting_is_unknown() -> None
 
 
 WRONG: list[tuple[str, Any]] = [
+    ("POLLER", "bulk"),
+    ("POLLER", True),
+    ("BATCH_TASKS", 0),
+    ("BATCH_CONNECTIONS", 2.5),
     ("API_KEY", 5),
     ("API_KEY", f"{SECRET}\n"),
     ("API_KEY", "sk-ключ"),

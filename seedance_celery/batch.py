@@ -1,0 +1,250 @@
+"""Asking for many videos in one task: the second way to poll, chosen by `POLLER`.
+
+A poller takes due rows of one account, asks for them over a bounded number of connections, writes
+plain progress back in few statements, and comes again. What is more than plain progress goes the
+way of a single poll. No message and no memory waits for a video anywhere.
+
+Claiming moves a row's token on and its `next_poll_at` ahead: nobody else asks meanwhile, and what
+a poller that died had claimed is due again by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import monotonic
+
+from django.db import Error
+
+from . import accounts, dispatch, poll, signals
+from .asking import Askers
+from .conf import get_settings
+from .exceptions import ApiError, KeyMissing, KeyRefused, RateLimited
+from .models import Poller, Video
+from .models.bulk import Move, claim, move_all
+from .protocol import VideoTask
+from .steps import decide
+
+__all__ = ["act"]
+
+logger = logging.getLogger(__name__)
+
+RUN = 10.0
+"""Seconds for which one task claims rows. A worker that stops waits for it."""
+TICK = 1.0
+"""Seconds between two looks for due rows, once none are left."""
+LINGER = 0.2
+"""Seconds in which answers are gathered, to be written together."""
+SPARE = 2.0
+"""Seconds that a claimed row may wait for a connection."""
+MOST = 500
+"""Rows of one claim."""
+
+Said = tuple[VideoTask | ApiError, float]
+"""What the API said, and when (`time.monotonic`)."""
+
+
+@dataclass(frozen=True)
+class _Claimed:
+    """A video that this task may ask for, and when it was claimed (`time.monotonic`)."""
+
+    video: Video
+    at: float
+
+    def now(self, then: float) -> datetime:
+        """Return the database's time at a moment after the claim."""
+        return self.video.now + timedelta(seconds=then - self.at)
+
+
+def act(account: str, number: int, token: int) -> None:
+    """Do what one message of a poller is for: ask for what is due, and come again."""
+    poller = None
+    try:
+        poller = Poller.objects.begin(account, number, token)
+        if poller is None:
+            logger.debug("A stale message for poller %s/%s", account, number)
+            return
+        progressed = _run(poller)
+        _go_on(poller)
+    except Error as error:
+        # What was claimed is due again by itself. The row of the poller may be out of reach, too.
+        logger.info(
+            "Poller %s/%s: the database is away (%s)", account, number, type(error).__name__
+        )
+        wait = get_settings().poll_countdown[0]
+        message = (account, number, token if poller is None else poller.token)
+        dispatch.send(dispatch.BATCH, message, **dispatch.delay(wait))
+        return
+    _tell(progressed)
+
+
+def _run(poller: Poller) -> list[Video]:
+    """Ask for what is due of a poller's account; return the videos that progressed."""
+    if not dispatch.in_batches() or poller.account not in get_settings().accounts:
+        return []
+    asking = _Run(poller)
+    asking.go()
+    return asking.progressed
+
+
+def _go_on(poller: Poller) -> None:
+    """Let a poller come again where its account has videos in work, else let it end."""
+    settings = get_settings()
+    resting = poller.rest()
+    if resting is None:
+        return
+    is_wanted = dispatch.in_batches() and poller.number < settings.batch_tasks
+    wait = Video.objects.next_poll(poller.account) if is_wanted else None
+    if wait is None or poller.account not in settings.accounts:
+        resting.stop()
+        return
+    # What is due in a moment is asked for together with more: one message for all of it.
+    resting.call(max(wait, min(TICK, settings.poll_countdown[0])) if wait > 0 else 0.0)
+
+
+def _tell(progressed: Iterable[Video]) -> None:
+    """Fire `video_progressed` for those that have not ended meanwhile."""
+    if not signals.video_progressed.has_listeners(Video):
+        return
+    keys = list(dict.fromkeys(video.pk for video in progressed))
+    for start in range(0, len(keys), MOST):
+        rows = Video.objects.primary().with_now().polled().filter(pk__in=keys[start : start + MOST])
+        for video in rows:
+            signals.tell(signals.video_progressed, video)
+
+
+def _ask(claimed: _Claimed) -> Said:
+    return poll.ask(claimed.video), monotonic()
+
+
+class _Run:
+    """One run of a poller: claims, asks and writes until nothing is due, or time is up."""
+
+    def __init__(self, poller: Poller) -> None:
+        self.poller = poller
+        self.progressed: list[Video] = []
+        self._settings = get_settings()
+        self._ends_at = monotonic() + RUN
+        self._renewed_at = self._claimed_at = monotonic()
+        self._is_mine = True
+        self._is_caught_up = False
+        self._is_held = False
+        self._answered = 0
+        """How many answers the last turn brought: so many more may wait for a connection."""
+        self._refused_at: float | None = None
+        """When the key was last refused or limited (`time.monotonic`)."""
+        self._asked_to_wait: float | None = None
+
+    def go(self) -> None:
+        with Askers(_ask, self._settings.batch_connections) as askers:
+            self._claim(askers)
+            while askers.pending:
+                answers = askers.collect(TICK, LINGER)
+                self._answered = len(answers)
+                self._keep(answers)
+                self._put_back(askers)
+                self._renew()
+                self._claim(askers)
+
+    # Taking rows.
+
+    def _claim(self, askers: Askers[_Claimed, Said]) -> None:
+        while self._may_claim():
+            room = MOST if self._is_held else min(askers.free + self._answered, MOST)
+            if not room:
+                return
+            self._claimed_at = monotonic()
+            found = claim(self.poller.account, room, poll.claim_time(SPARE))
+            self._is_caught_up = len(found) < room
+            for video in self._allowed(found):
+                askers.put(_Claimed(video, self._claimed_at))
+            if not self._is_held:
+                return
+
+    def _may_claim(self) -> bool:
+        now = monotonic()
+        is_soon = self._is_caught_up and now - self._claimed_at < TICK
+        return self._is_mine and now < self._ends_at and not is_soon
+
+    def _allowed(self, found: list[Video]) -> list[Video]:
+        """Return the videos to ask for; on a key in trouble one at most, and the others wait."""
+        self._is_held = bool(found) and found[0].troubled
+        if not self._is_held:
+            return found
+        left = accounts.held_for(self.poller.account, found[0].now)
+        if left is None:
+            probe, found, left = found[:1], found[1:], 0.0
+        else:
+            probe = []
+        moves = [(v, poll.asked_next(v.now, accounts.after_hold(left))) for v in found]
+        move_all(moves)
+        return probe
+
+    def _put_back(self, askers: Askers[_Claimed, Said]) -> None:
+        """Give back what no connection was free for, or what may not be asked for any more."""
+        now = monotonic()
+        is_refused = self._refused_at is not None and self._refused_at > self._claimed_at
+        if not is_refused and now - self._claimed_at < SPARE:
+            return
+        moves: list[Move] = []
+        for claimed in askers.take_back():
+            wait = accounts.after_hold(self._asked_to_wait or 0.0) if is_refused else 0.0
+            moves.append((claimed.video, poll.asked_next(claimed.now(now), wait)))
+        move_all(moves)
+
+    def _renew(self) -> None:
+        if monotonic() - self._renewed_at > self._settings.resend_after / 3:
+            self._renewed_at = monotonic()
+            self._is_mine = self.poller.renew()
+
+    # Keeping answers.
+
+    def _keep(self, answers: list[tuple[_Claimed, Said | Exception]]) -> None:
+        plain: list[tuple[Move, bool]] = []
+        for claimed, answer in answers:
+            if isinstance(answer, Exception):
+                plain.append((self._puzzled(claimed, answer), False))
+                continue
+            said, now = answer[0], claimed.now(answer[1])
+            asked_to_wait = self._learn(claimed, said)
+            step = decide(claimed.video, said, now)
+            if step.is_end or step.event:
+                self._keep_alone(claimed.video, said, now, asked_to_wait)
+            else:
+                changes = poll.following(claimed.video, step, now, asked_to_wait)
+                plain.append(((claimed.video, changes), step.progressed))
+        won = {video.pk for video in move_all([move for move, _ in plain])}
+        for (video, _), has_progressed in plain:
+            if video.pk in won:
+                poll.warn_of_errors(video)
+                if has_progressed:
+                    self.progressed.append(video)
+
+    def _keep_alone(
+        self, video: Video, said: VideoTask | ApiError, now: datetime, asked_to_wait: float | None
+    ) -> None:
+        rows = Video.objects.primary().with_now()
+        row = rows.filter(pk=video.pk, poll_token=video.poll_token).first()
+        if row is None:
+            return
+        # Another task announces an end: receivers that are slow must not hold up other videos.
+        message = poll.keep_answer(row, said, now, asked_to_wait, then=Video.send)
+        if message is not None and message.progressed is not None:
+            self.progressed.append(row)
+
+    def _learn(self, claimed: _Claimed, said: VideoTask | ApiError) -> float | None:
+        if not isinstance(said, (RateLimited, KeyRefused, KeyMissing)):
+            return accounts.learn(claimed.video, said)
+        # What was asked together is refused together: that is one strike.
+        is_told = self._refused_at is not None and claimed.at <= self._refused_at
+        if not is_told or (said.retry_after or 0.0) > (self._asked_to_wait or 0.0):
+            self._asked_to_wait = accounts.learn(claimed.video, said)
+            self._refused_at = monotonic()
+        return self._asked_to_wait
+
+    def _puzzled(self, claimed: _Claimed, error: Exception) -> Move:
+        video, now = claimed.video, claimed.now(monotonic())
+        logger.error("Video %s cannot be asked for (%s)", video, type(error).__name__)
+        return video, poll.asked_next(now, self._settings.resend_after)
