@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 from . import exceptions
 from .exceptions import (
@@ -17,6 +17,7 @@ from .exceptions import (
     VideoUrlMissing,
 )
 from .models import Video
+from .types import PollResult, StoreResult
 
 __all__ = [
     "PollResult",
@@ -32,35 +33,6 @@ __all__ = [
 Status = Video.Status
 
 E = TypeVar("E", bound=VideoEnded)
-
-
-class PollResult(TypedDict):
-    """What `poll_video` returns: JSON-ready."""
-
-    id: str
-    """The API's id."""
-    status: str
-    progress: int
-    """0 to 100."""
-    model: str
-    video_url: str
-    """The signed URL; it dies within hours."""
-    created_at: int | None
-    """Unix seconds, as the API gave them."""
-    completed_at: int | None
-    account: str
-    video_pk: str
-    """The row's primary key, as text."""
-
-
-class StoreResult(PollResult):
-    """What `store_video` returns."""
-
-    file: str
-    """The name in the storage."""
-    file_size: int
-    """Bytes."""
-    sha256: str
 
 
 def poll_result(video: Video) -> PollResult:

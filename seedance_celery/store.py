@@ -23,6 +23,7 @@ from .exceptions import (
 from .heartbeat import Heartbeat
 from .models import Video
 from .storing import StoredFile, discard, store, upload_name
+from .types import StoreResult
 
 __all__ = ["keep_file"]
 
@@ -34,7 +35,7 @@ PATIENCE = timedelta(hours=24)
 """How long after a video's end its file is tried for: about as long as a link can live."""
 
 
-def keep_file(video: Video) -> results.StoreResult | StoreFailed | float:
+def keep_file(video: Video) -> StoreResult | StoreFailed | float:
     """Keep the file of a video; return the result, why it failed, or seconds to wait.
 
     The seconds are until the next try, where another process stores it now or the host is unwell.
@@ -62,7 +63,7 @@ def _claim(video: Video, *, again: bool = False) -> bool:
     return bool(rows.update(store_lease_until=clock.after(get_settings().resend_after)))
 
 
-def _keep(video: Video, *, is_renewed: bool = False) -> results.StoreResult | StoreFailed | float:
+def _keep(video: Video, *, is_renewed: bool = False) -> StoreResult | StoreFailed | float:
     try:
         return _done(video, _stored(video))
     except UrlExpired:
@@ -93,7 +94,7 @@ def _stored(video: Video) -> StoredFile:
     return store(download, video.file.storage, name, max_length=500)
 
 
-def _rescue(video: Video) -> results.StoreResult | StoreFailed | float:
+def _rescue(video: Video) -> StoreResult | StoreFailed | float:
     """Ask the API once for a new link; the same one means that the old has died for good."""
     account = get_settings().account(video.account)
     try:
@@ -115,7 +116,7 @@ def _later(video: Video, error: Exception, retry_after: float | None) -> StoreFa
     return retry_after or cadence.countdown(*get_settings().poll_countdown)
 
 
-def _done(video: Video, kept: StoredFile) -> results.StoreResult:
+def _done(video: Video, kept: StoredFile) -> StoreResult:
     changes: dict[str, Any] = {
         "file": kept.name,
         "file_size": kept.size,

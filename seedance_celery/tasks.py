@@ -7,12 +7,11 @@ and `sweep_videos` are sent by the package itself.
 from __future__ import annotations
 
 import logging
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar, cast
 
 from celery import shared_task
 from celery.contrib.django.task import DjangoTask
@@ -28,6 +27,7 @@ from .orders import order
 from .poll import Next
 from .steps import PATIENCE
 from .targets import find_video, follow
+from .types import PollResult, StoreResult, VideoRef
 
 __all__ = [
     "create_video",
@@ -48,7 +48,11 @@ T = TypeVar("T")
 
 
 if TYPE_CHECKING:
+    from ._task_types import CreateVideoTask, PollVideoTask, StoreVideoTask
+
     _Task = DjangoTask[Any, Any]
+    _Makes: TypeAlias = Callable[[Any], T]
+    """A decorator whose function becomes a task with arguments that a type checker knows."""
 else:
     _Task = DjangoTask
 
@@ -149,16 +153,18 @@ def refresh_videos(account: str, number: int, token: int) -> None:
 
 # Tasks for canvases.
 
+_FOR_CANVASES: dict[str, Any] = {"bind": True, "base": SeedanceTask, "throws": (VideoEnded,)}
 
-@shared_task(bind=True, base=SeedanceTask, name=dispatch.POLL, throws=(VideoEnded,))
+
+@cast("_Makes[PollVideoTask]", shared_task(name=dispatch.POLL, **_FOR_CANVASES))
 def poll_video(
     self: Any,
-    video: str | Mapping[str, Any] | uuid.UUID,
+    video: VideoRef,
     *,
     account: str | None = None,
     timeout: float | None = None,
     propagate: bool = True,
-) -> results.PollResult:
+) -> PollResult:
     """Wait for a video, and return it once it is completed.
 
     `video` is the API's id, a create's reply (`video_pk`, `id` or `task_id`), or the pk of a row
@@ -179,7 +185,7 @@ def poll_video(
         return keep.conclude(self, kept, partial(_awaited_end, self, kept, propagate))
 
 
-def _awaited_end(task: Any, kept: KeptTask, propagate: bool) -> results.PollResult | VideoEnded:
+def _awaited_end(task: Any, kept: KeptTask, propagate: bool) -> PollResult | VideoEnded:
     """Return the result or the error of a video that has ended; else park the task."""
     due_at = kept.timeout_at
     if due_at is not None:
@@ -195,13 +201,13 @@ def _awaited_end(task: Any, kept: KeptTask, propagate: bool) -> results.PollResu
     return _end_of(kept.video.current(), propagate)
 
 
-def _end_of(video: Video, propagate: bool) -> results.PollResult | VideoEnded:
+def _end_of(video: Video, propagate: bool) -> PollResult | VideoEnded:
     if video.status == Status.COMPLETED or not propagate:
         return results.poll_result(video)
     return results.error_of(video)
 
 
-@shared_task(bind=True, base=SeedanceTask, name=dispatch.CREATE, throws=(VideoEnded,))
+@cast("_Makes[CreateVideoTask]", shared_task(name=dispatch.CREATE, **_FOR_CANVASES))
 def create_video(
     self: Any,
     prompt: str,
@@ -286,8 +292,8 @@ def submit_video(self: Any, video_pk: str) -> None:
         kept.mine().finish()
 
 
-@shared_task(bind=True, base=SeedanceTask, name=dispatch.STORE, throws=(VideoEnded,))
-def store_video(self: Any, video: str | Mapping[str, Any] | uuid.UUID) -> results.StoreResult:
+@cast("_Makes[StoreVideoTask]", shared_task(name=dispatch.STORE, **_FOR_CANVASES))
+def store_video(self: Any, video: VideoRef) -> StoreResult:
     """Keep the file of a completed video in the storage.
 
     `video` is what `poll_video` returns (or an id, or a pk). Returns the same dict with `file`
@@ -306,7 +312,7 @@ def store_video(self: Any, video: str | Mapping[str, Any] | uuid.UUID) -> result
         return keep.conclude(self, kept, partial(_stored, self, kept))
 
 
-def _stored(task: Any, kept: KeptTask) -> results.StoreResult | StoreFailed:
+def _stored(task: Any, kept: KeptTask) -> StoreResult | StoreFailed:
     with _holding(kept):
         outcome = store.keep_file(kept.video.current())
     if isinstance(outcome, float):
@@ -314,7 +320,7 @@ def _stored(task: Any, kept: KeptTask) -> results.StoreResult | StoreFailed:
     return outcome
 
 
-def _store_here(video: Video) -> results.StoreResult | StoreFailed:
+def _store_here(video: Video) -> StoreResult | StoreFailed:
     outcome = store.keep_file(video)
     while isinstance(outcome, float):
         clock.sleep(outcome)

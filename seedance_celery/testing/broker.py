@@ -83,7 +83,8 @@ class Broker:
     @contextlib.contextmanager
     def installed(self) -> Iterator[Broker]:
         """Let the app send here, with results in memory, until the block ends."""
-        with in_memory(self.app, self._now):
+        with in_memory(self.app, self._now), self.app.connection_for_read() as connection:
+            self._channel: Any = connection.default_channel
             yield self
 
     def _now(self) -> datetime:
@@ -93,11 +94,9 @@ class Broker:
 
     def fetch(self) -> list[Message]:
         """Return what waits, with what was sent since the last time."""
-        with self.app.connection_for_read() as connection:
-            channel: Any = connection.default_channel
-            for queue in list(Channel.queues):
-                while (message := channel.basic_get(queue, no_ack=True)) is not None:
-                    self._take_in(message)
+        for queue in list(Channel.queues):
+            while (message := self._channel.basic_get(queue, no_ack=True)) is not None:
+                self._take_in(message)
         return self.messages
 
     def _take_in(self, message: Any) -> None:
