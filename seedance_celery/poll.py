@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import transaction
 
-from . import accounts, cadence, signals
+from . import accounts, cadence, signals, timings
 from .conf import get_settings
 from .endings import end, next_late_poll
 from .exceptions import ApiError
@@ -170,8 +170,8 @@ def following(
     if asked_to_wait:
         wait = cadence.spread(asked_to_wait, settings.poll_countdown[1])
     else:
-        wait = cadence.countdown(*settings.poll_countdown)
-    changes = {"asked_at": now, "resends": 0, **step.changes}
+        wait = timings.countdown(video, now, step.changes)
+    changes = {"asked_at": now, "polls": video.polls + 1, "resends": 0, **step.changes}
     known = vars(video)  # without what was left out of the query: that counts as changed
     changed = {name: value for name, value in changes.items() if known.get(name, ...) != value}
     return {**changed, **asked_next(now, wait)}

@@ -17,7 +17,7 @@ from .exceptions import (
     VideoUrlMissing,
 )
 from .models import Video
-from .task_types import PollResult, StoreResult
+from .types import PollResult, StoreResult
 
 __all__ = [
     "PollResult",

@@ -67,7 +67,7 @@ def _on_video(video: Video, task: VideoTask, now: datetime) -> Step:
         return _end(changes, Status(task.status), now, task.reason)
     if _is_over(video, now):
         return _time_out(changes, now)
-    return _on_work(video, task, changes)
+    return _on_work(video, task, changes, now)
 
 
 def recorded(task: VideoTask) -> dict[str, Any]:
@@ -94,11 +94,13 @@ def _on_completed(video: Video, task: VideoTask, changes: dict[str, Any], now: d
     return Step(changes, event)
 
 
-def _on_work(video: Video, task: VideoTask, changes: dict[str, Any]) -> Step:
+def _on_work(video: Video, task: VideoTask, changes: dict[str, Any], now: datetime) -> Step:
     status = _later(video.status, task.status)
     # 100 is kept for `completed`; and nothing that was shown is taken back.
     progress = max(video.progress, min(task.progress or 0, 99))
     changes |= {"status": status, "progress": progress}
+    if status == Status.IN_PROGRESS and video.rendering_since is None:
+        changes["rendering_since"] = now - (now - (video.answered_at or video.begun_at)) / 2
     moved = status != video.status
     event = status if moved else _unknown_word(video, task)
     return Step(changes, event, progressed=moved or progress != video.progress)

@@ -18,7 +18,20 @@ from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore, Reject
 from django.db import Error, transaction
 
-from . import batch, cadence, clock, create, dispatch, keep, limits, loop, results, store, sweep
+from . import (
+    batch,
+    cadence,
+    clock,
+    create,
+    dispatch,
+    keep,
+    limits,
+    loop,
+    results,
+    store,
+    sweep,
+    timings,
+)
 from .conf import get_settings
 from .exceptions import StoreFailed, VideoEnded
 from .heartbeat import Heartbeat
@@ -27,7 +40,7 @@ from .orders import order
 from .poll import Next
 from .steps import PATIENCE
 from .targets import find_video, follow
-from .task_types import PollResult, StoreResult, VideoRef
+from .types import PollResult, StoreResult, VideoRef
 
 __all__ = [
     "create_video",
@@ -48,7 +61,7 @@ T = TypeVar("T")
 
 
 if TYPE_CHECKING:
-    from ._typed_tasks import CreateVideoTask, PollVideoTask, StoreVideoTask
+    from ._task_types import CreateVideoTask, PollVideoTask, StoreVideoTask
 
     _Task = DjangoTask[Any, Any]
     _Makes: TypeAlias = Callable[[Any], T]
@@ -342,6 +355,7 @@ def sweep_videos() -> None:
     """Send again what went missing. Workers send this themselves; beat may, too."""
     try:
         sweep.sweep()
+        timings.refresh()
     except Error as error:
         logger.info("The sweep comes back later: the database is away (%s)", type(error).__name__)
 

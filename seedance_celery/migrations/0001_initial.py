@@ -188,6 +188,11 @@ class Migration(migrations.Migration):
                     models.CharField(blank=True, max_length=128, verbose_name="request id"),
                 ),
                 ("is_known", models.BooleanField(default=False, verbose_name="known to the API")),
+                ("polls", models.PositiveIntegerField(default=0, verbose_name="polls")),
+                (
+                    "rendering_since",
+                    models.DateTimeField(blank=True, null=True, verbose_name="in progress since"),
+                ),
                 (
                     "poll_token",
                     models.PositiveBigIntegerField(default=0, verbose_name="poll token"),

@@ -28,6 +28,8 @@ _FRESH = {
     "late": False,
     "reason": "",
     "missing_since": None,
+    "polls": 0,
+    "rendering_since": None,
     "errors": 0,
     "last_error": "",
     "urlless_polls": 0,

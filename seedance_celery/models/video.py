@@ -6,6 +6,7 @@ import logging
 import uuid
 from collections.abc import Collection
 from datetime import datetime
+from datetime import timezone as dt_timezone
 from functools import partial
 from typing import Any, Final
 
@@ -144,6 +145,10 @@ class Video(Actions, models.Model):
     is_known = models.BooleanField(_("known to the API"), default=False)
 
     # The poll loop.
+    polls = models.PositiveIntegerField(_("polls"), default=0)
+    """How often the API was asked."""
+    rendering_since = models.DateTimeField(_("in progress since"), null=True, blank=True)
+    """When it was first seen in progress: halfway from the answer before."""
     poll_token = models.PositiveBigIntegerField(_("poll token"), default=0)
     """The fence: only the message that names it may act, and each step moves it on."""
     next_poll_at = models.DateTimeField(_("next poll at"), null=True, blank=True)
@@ -222,6 +227,16 @@ class Video(Actions, models.Model):
     def is_finished(self) -> bool:
         """Whether the video has ended: nothing more comes, unless late or after a resume."""
         return self.finished_at is not None
+
+    @property
+    def begun_at(self) -> datetime:
+        """When the video began: at its create, or when the API says, where others created it."""
+        if self.post_started_at is not None:
+            return self.post_started_at
+        said = self.api_created_at or 0
+        if 0 < said < self.created_at.timestamp():
+            return datetime.fromtimestamp(said, dt_timezone.utc)
+        return self.created_at
 
     @property
     def is_polled(self) -> bool:

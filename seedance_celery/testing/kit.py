@@ -13,7 +13,7 @@ from django.db import connections
 from django.db.models import Q
 from django.test import override_settings
 
-from .. import accounts, clock, dispatch
+from .. import accounts, clock, dispatch, timings
 from ..client import Client
 from ..conf import get_settings
 from ..connection import Limits, standing_in
@@ -70,6 +70,8 @@ class Seedance(Assertions):
             enter(self.listener.listening())
             accounts.forget_clients()
             self._stack.callback(accounts.forget_clients)
+            timings.forget()
+            self._stack.callback(timings.forget)
         except BaseException:
             self._stack.close()
             raise

@@ -1,1 +1,0 @@
-"""The wheel and the sdist, and what works with nothing but them."""
