@@ -58,7 +58,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(VENV)/.docs
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -W -n --keep-going -b html docs docs/_build/html
 
 clean:
 	rm -rf $(VENV) .demo .tox build dist docs/_build

@@ -1,15 +1,60 @@
 """Sphinx: `make docs`."""
 
-import seedance_celery
+import sys
+from pathlib import Path
+
+import django
+from django.conf import settings
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+# Autodoc reads the models and the tasks, and those need a Django that is set up.
+settings.configure(
+    INSTALLED_APPS=[
+        "django.contrib.contenttypes",
+        "django.contrib.auth",
+        "seedance_celery",
+    ],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    SEEDANCE={"API_KEY": "simulator"},
+    USE_TZ=True,
+)
+django.setup()
+
+import seedance_celery  # noqa: E402
 
 project = "seedance_celery"
 author = "The seedance_celery developers"
 copyright = f"2026, {author}"
 version = release = seedance_celery.__version__
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "seedance_docs"]
 html_theme = "furo"
-html_title = "seedance_celery"
-myst_enable_extensions = ["colon_fence", "deflist"]
-myst_heading_anchors = 3
+html_title = f"seedance_celery {release}"
+html_copy_source = False
+html_show_sphinx = False
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
+myst_heading_anchors = 4
 exclude_patterns = ["_build"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+add_module_names = False
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88
+default_role = "code"
+
 nitpicky = True
+# Types of other packages. There is no link to them: a build needs no network.
+nitpick_ignore_regex = [
+    (r"py:.*", r"dict\[str|Image|VideoRef"),
+    # The inside of the simulator.
+    (r"py:.*", r"seedance_celery\.simulator\.(orders|reply|scenarios)\..*"),
+    (r"py:.*", r"(celery|django|kombu|requests|collections|datetime|uuid|types|typing)(\..*)?"),
+    (
+        r"py:.*",
+        r"(?:[\w.]*\.)?(Any|Callable|Iterable|Iterator|Mapping|Sequence|TracebackType|Self)",
+    ),
+    (r"py:.*", r"(?:[\w.]*\.)?(Celery|HttpRequest|HttpResponseBase|Response|Task|DjangoTask)"),
+]

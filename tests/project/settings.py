@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "django_celery_results",
     "seedance_celery",
     "tests.project",
+    "tests.docs.shop",
     *_json("TEST_INSTALLED_APPS", []),
 ]
 MIDDLEWARE = [

@@ -1,0 +1,174 @@
+"""What the reference takes from the code itself: settings, commands, tasks, scenarios.
+
+Each of the last functions writes Markdown. `seedance_docs` makes directives of them; the tests call
+them, too, without Sphinx.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import dataclasses
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+UNITS = ("seconds", "bytes", "videos", "tasks")
+
+
+# Settings.
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One key of `SEEDANCE`, as the reference tells it."""
+
+    name: str
+    type: str
+    default: str
+    unit: str
+    text: str
+    example: str
+
+
+def settings() -> list[Setting]:
+    """Return every field of the dataclass, in its order."""
+    from seedance_celery import conf
+
+    texts = _attribute_texts(conf.Settings)
+    return [_setting(field, texts[field.name]) for field in dataclasses.fields(conf.Settings)]
+
+
+def _setting(field: Any, text: str) -> Setting:
+    words = re.findall(r"[a-z]+", text.lower())
+    unit = next((unit for unit in UNITS if unit in words), "")
+    type_ = str(field.type).replace("| None", "or None").replace(" | ", " or ")
+    type_ = type_.replace("catalog.", "")
+    name = field.name.upper()
+    return Setting(name, type_, _default(field), unit, text, f'"{name}": {_example(field)}')
+
+
+def _default(field: Any) -> str:
+    if field.name == "api_key":
+        return "the environment variable COMETAPI_KEY"
+    if field.name == "models":
+        return "the built-in table"
+    if field.default is dataclasses.MISSING:
+        return repr(field.default_factory())
+    return repr(field.default)
+
+
+def _example(field: Any) -> str:
+    if field.name == "models":
+        return '{"seedance-3-0": {"seconds": (4, 20), "images": True}}'
+    return str(field.metadata["example"])
+
+
+def _attribute_texts(cls: type) -> dict[str, str]:
+    """Return the string after each annotated name in a class body."""
+    (body,) = ast.parse(inspect.getsource(cls)).body
+    assert isinstance(body, ast.ClassDef)
+    texts: dict[str, str] = {}
+    for field, text in zip(body.body, body.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+            assert isinstance(field.target, ast.Name)
+            assert isinstance(text.value, ast.Constant)
+            texts[field.target.id] = inspect.cleandoc(str(text.value.value))
+    return texts
+
+
+def settings_markdown() -> Iterator[str]:
+    """Write each setting as a `confval`, which other pages can refer to."""
+    for setting in settings():
+        unit = f" ({setting.unit})" if setting.unit else ""
+        yield f"```{{confval}} {setting.name}"
+        yield f":type: {setting.type}{unit}"
+        yield f":default: {setting.default}"
+        yield ""
+        yield setting.text
+        yield ""
+        yield f"For example `{setting.example}`."
+        yield "```"
+        yield ""
+
+
+# Commands.
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """Return the parser of one of our management commands."""
+    from django.core.management import load_command_class
+
+    return load_command_class("seedance_celery", name).create_parser("manage.py", name)
+
+
+# What every command of Django has.
+DJANGOS = {
+    *("help", "version", "verbosity", "settings", "pythonpath", "traceback"),
+    *("no_color", "force_color", "skip_checks"),
+}
+
+
+def command_markdown(name: str) -> Iterator[str]:
+    """Write a command's help, its options and, where it has any, its exit statuses."""
+    parser = parser_of(name)
+    yield str(parser.description)
+    yield ""
+    for action in parser._actions:
+        if action.dest in DJANGOS:
+            continue
+        yield f"`{_spelled(action)}`"
+        default = f" Default: `{action.default}`." if _has_default(action) else ""
+        yield f": {_sentence(action.help or '')}{default}"
+        yield ""
+    if parser.epilog:
+        yield from ("```text", str(parser.epilog), "```", "")
+
+
+def _spelled(action: argparse.Action) -> str:
+    if not action.option_strings:
+        return action.dest.upper()
+    takes = action.nargs != 0
+    metavar = action.metavar or action.dest.upper()
+    return action.option_strings[-1] + (f" {metavar}" if takes else "")
+
+
+def _has_default(action: argparse.Action) -> bool:
+    return action.default not in (None, False, [], "==SUPPRESS==")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}.".replace("..", ".")
+
+
+# Tasks.
+
+
+def task_markdown(name: str) -> Iterator[str]:
+    """Write a task as the function that its signature describes, with its docstring."""
+    from seedance_celery import tasks
+
+    run = inspect.unwrap(getattr(tasks, name).run)
+    signature = inspect.signature(getattr(run, "__func__", run))
+    parameters = [p for p in signature.parameters.values() if p.name != "self"]
+    given = str(signature.replace(parameters=parameters))
+    given = given.replace("'", "").replace("results.", "")
+    yield f"````{{py:function}} {name}{given}"
+    yield ":module: seedance_celery.tasks"
+    yield ""
+    yield inspect.cleandoc(run.__doc__ or "")
+    yield "````"
+
+
+# The simulator's scenarios.
+
+
+def scenarios_markdown() -> Iterator[str]:
+    """Write a table of what the simulator can play."""
+    from seedance_celery.simulator.scenarios import SCENARIOS
+
+    yield "| scenario | what it plays |"
+    yield "|---|---|"
+    for scenario in SCENARIOS.values():
+        yield f"| `{scenario.name}` | {scenario.about.replace('|', chr(92) + '|')} |"

@@ -1,0 +1,34 @@
+"""Directives for what the reference takes from the code: MyST parses it where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import from_code
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
+
+
+def _directive(write: Callable[..., Iterator[str]], arguments: int = 0) -> type[Directive]:
+    class Written(Directive):
+        required_arguments = arguments
+
+        def run(self) -> list[nodes.Node]:
+            source, line = self.state_machine.get_source_and_line(self.lineno)
+            text = StringList("\n".join(write(*self.arguments)).splitlines(), source=source or "")
+            parent = nodes.Element()
+            self.state.nested_parse(text, line or 0, parent)
+            return list(parent.children)
+
+    return Written
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Register the directives."""
+    app.add_directive("seedance-settings", _directive(from_code.settings_markdown))
+    app.add_directive("seedance-command", _directive(from_code.command_markdown, arguments=1))
+    app.add_directive("seedance-task", _directive(from_code.task_markdown, arguments=1))
+    app.add_directive("seedance-scenarios", _directive(from_code.scenarios_markdown))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

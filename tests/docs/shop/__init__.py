@@ -1,0 +1,1 @@
+"""The app that the how-to guides take for granted."""
