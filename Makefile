@@ -12,7 +12,7 @@ SOURCES := $(shell find seedance_celery -type f -not -name '*.pyc')
 # An editable package is imported from here; the demo's is installed, as a user's would be.
 export PYTHONPATH :=
 
-.PHONY: help test test-all chromium lint format demo run bench docs clean
+.PHONY: help test test-all chromium lint format demo run bench docs dist clean
 
 help:
 	@echo 'make test      the core suite (needs nothing; uses Redis, RabbitMQ, PostgreSQL, MariaDB)'
@@ -24,6 +24,7 @@ help:
 	@echo 'make run       the example project with web server, worker and simulator'
 	@echo 'make bench     the benchmarks'
 	@echo 'make docs      the documentation'
+	@echo 'make dist      the wheel and the sdist, in dist/'
 	@echo 'make clean     remove what the others made'
 
 test: $(VENV)/.dev
@@ -59,6 +60,12 @@ bench: $(VENV)/.dev
 
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W -n --keep-going -b html docs docs/_build/html
+
+dist: $(VENV)/.dev
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
 
 clean:
 	rm -rf $(VENV) .demo .tox build dist docs/_build
