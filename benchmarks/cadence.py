@@ -213,7 +213,7 @@ def mean(values: Sequence[float]) -> float:
 
 def show_bursts(seed: int) -> None:
     """Print the fullest second after 1,000 videos were created in one."""
-    print(f"\n| {BURST} created in one second | polls in the fullest second | uniform(10, 20) |")
+    print(f"\n| {BURST:,} created in one second | polls in the fullest second | uniform(10, 20) |")
     print("|---|--:|--:|")
     for name in NAMED:
         case = NAMED[name]
