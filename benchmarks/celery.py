@@ -1,0 +1,12 @@
+"""The Celery app of the workers that are measured: `celery -A benchmarks worker`."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+app = Celery("benchmarks")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
