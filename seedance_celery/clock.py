@@ -15,7 +15,7 @@ from typing import Any
 from django.db.models import DateTimeField, ExpressionWrapper
 from django.db.models.functions import Now
 
-__all__ = ["Clock", "after", "installed", "now", "sleep"]
+__all__ = ["Clock", "after", "installed", "is_real", "now", "sleep"]
 
 
 class _UtcNow(Now):
@@ -60,6 +60,11 @@ def after(seconds: float) -> Any:
 def sleep(seconds: float) -> None:
     """Wait in this process: only where there is no broker to wait in."""
     _clock.sleep(max(0.0, seconds))
+
+
+def is_real() -> bool:
+    """Tell whether it is the database's clock that rules, and no test's."""
+    return type(_clock) is Clock
 
 
 @contextlib.contextmanager

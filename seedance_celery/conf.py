@@ -121,6 +121,9 @@ class Settings:
     """Seconds between a worker's sweeps; 0 turns its timer off."""
     resend_after: float = _setting(readers.seconds(1), 60.0)
     """By how many seconds a poll or a kept task may be late before the sweep sends it again."""
+    keep_connection: float = _setting(readers.interval, 60.0)
+    """For how many seconds a worker keeps a database connection of the poll loop, which is then
+    opened anew; 0 closes it with each task, as Celery does with all others."""
     late_polls: tuple[float, ...] = _setting(readers.ages, (600.0, 3600.0, 21600.0, 86400.0))
     """Ages, in seconds after it timed out, at which a video is asked for once more."""
     prune_after: float | None = _setting(

@@ -27,7 +27,7 @@ PEEK = 1.0
 
 def act(video_pk: str, token: int) -> Next | None:
     """Do what a video needs next. Return the message to send, or None where the loop ends."""
-    video = Video.objects.primary().with_now().filter(pk=video_pk).first()
+    video = Video.objects.find(video_pk)
     if video is None or video.poll_token != token:
         logger.debug("A stale message for video %s", video_pk)
         return None

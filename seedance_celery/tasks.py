@@ -23,6 +23,7 @@ from . import (
     cadence,
     clock,
     create,
+    dbpool,
     dispatch,
     keep,
     limits,
@@ -353,6 +354,7 @@ def _store_here(video: Video) -> StoreResult | StoreFailed:
 )
 def sweep_videos() -> None:
     """Send again what went missing. Workers send this themselves; beat may, too."""
+    dbpool.close_old()
     try:
         sweep.sweep()
         timings.refresh()

@@ -1,4 +1,4 @@
-"""Inside a worker: the timer of the sweep, and Celery's own log lines."""
+"""Inside a worker: the timer of the sweep, kept connections, and Celery's own log lines."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import logging
 from typing import Any
 
 from celery import bootsteps
-from celery.signals import worker_init
+from celery.signals import (
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutdown,
+)
 
-from . import dispatch
+from . import dbpool, dispatch
 from .conf import get_settings
 
 __all__ = ["QuietFilter", "SweepTimer", "quiet_celery"]
@@ -56,6 +61,20 @@ class SweepTimer(bootsteps.StartStopStep):
 def add_timer(sender: Any = None, **kwargs: Any) -> None:
     """Let this worker send sweeps. No celery beat is needed."""
     sender.app.steps["consumer"].add(SweepTimer)
+
+
+@worker_init.connect(dispatch_uid="seedance_celery.keep", weak=False)
+@worker_process_init.connect(dispatch_uid="seedance_celery.keep", weak=False)
+def keep_connections(**kwargs: Any) -> None:
+    """Keep the poll loop's database connections over tasks, in this process."""
+    dbpool.keep(is_worker=True)
+
+
+@worker_shutdown.connect(dispatch_uid="seedance_celery.close", weak=False)
+@worker_process_shutdown.connect(dispatch_uid="seedance_celery.close", weak=False)
+def close_connections(**kwargs: Any) -> None:
+    """Close them with the worker."""
+    dbpool.keep(is_worker=False)
 
 
 def _tick(app: Any, interval: float) -> None:

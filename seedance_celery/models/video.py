@@ -17,8 +17,9 @@ from django.utils import timezone
 from django.utils.functional import LazyObject, empty
 from django.utils.translation import gettext_lazy as _
 
-from .. import clock, dispatch
+from .. import clock, dbpool, dispatch
 from ..conf import get_settings
+from . import statements
 from .account import AccountState
 from .actions import Actions
 from .fields import OpaqueField
@@ -77,6 +78,15 @@ class VideoQuerySet(models.QuerySet["Video"]):
         return self.annotate(  # type: ignore[no-redef]
             now=clock.now(), troubled=models.Exists(state), has_poller=models.Exists(pollers)
         )
+
+    def find(self, pk: Any) -> Video | None:
+        """Return the row of a pk with the database's time, by a statement compiled before."""
+        alias = router.db_for_write(self.model)
+
+        def look(session: dbpool.Session) -> Video | None:
+            return statements.find(session, alias, self.model, self.with_now, pk)
+
+        return dbpool.ask(alias, look)
 
     def polled(self) -> VideoQuerySet:
         """Videos that the API has in work."""
@@ -268,9 +278,14 @@ class Video(Actions, models.Model):
 
         Moves the token on and returns whether the update won. Only a winner may go on.
         """
+        guards = {"poll_token": [self.poll_token], "status": statuses}
         changes["poll_token"] = self.poll_token + 1
-        rows = type(self).objects.primary().filter(pk=self.pk, poll_token=self.poll_token)
-        won = rows.filter(status__in=statuses).update(**changes)
+        if statements.is_plain(changes):
+            with dbpool.session(self.db) as session:
+                won = statements.update(session, self, changes, guards)
+        else:
+            rows = type(self).objects.primary().filter(pk=self.pk)
+            won = rows.filter(**{f"{name}__in": guards[name] for name in guards}).update(**changes)
         if won:
             for name, value in changes.items():
                 setattr(self, name, value)

@@ -1,0 +1,122 @@
+"""The two statements of a poll, compiled once for each connection.
+
+For these two the ORM's compiling takes several times as long as the statement itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, TypeVar
+
+from django.db.models import Model, QuerySet
+from django.db.models.sql.compiler import SQLCompiler
+
+from ..dbpool import Session
+
+__all__ = ["find", "is_plain", "update"]
+
+M = TypeVar("M", bound=Model)
+
+
+class _Lookup:
+    """`queryset.get(pk=…)` for one connection, with what the queryset annotates."""
+
+    def __init__(self, queryset: QuerySet[Any], session: Session) -> None:
+        self._model = queryset.model
+        self._pk = self._model._meta.pk
+        self._connection = session.connection
+        some_pk = self._pk.get_default()
+        query = queryset.order_by().filter(pk=some_pk).query
+        self._compiler: SQLCompiler = query.get_compiler(connection=session.connection)
+        self._sql, params = self._compiler.as_sql()
+        self._params = list(params)
+        self._slot = self._params.index(self._prepared(some_pk))
+        self._read_select()
+
+    def _read_select(self) -> None:
+        compiler = self._compiler
+        fields = (compiler.klass_info or {})["select_fields"]
+        self._fields = slice(fields[0], fields[-1] + 1)
+        columns: Any = [column for column, *_ in compiler.select]
+        self._names = [column.target.attname for column in columns[self._fields]]
+        self._annotations = compiler.annotation_col_map or {}
+        self._converters = compiler.get_converters(columns)
+
+    def _prepared(self, pk: Any) -> Any:
+        return self._pk.get_db_prep_value(self._pk.to_python(pk), self._connection)
+
+    def __call__(self, alias: str, pk: Any) -> Any:
+        params = [*self._params]
+        params[self._slot] = self._prepared(pk)
+        with self._connection.cursor() as cursor:
+            cursor.execute(self._sql, params)
+            found = cursor.fetchone()
+        if found is None:
+            return None
+        values = list(next(self._compiler.apply_converters([found], self._converters)))
+        row = self._model.from_db(alias, self._names, values[self._fields])
+        for name, column in self._annotations.items():
+            setattr(row, name, values[column])
+        return row
+
+
+def find(
+    session: Session, alias: str, model: type[M], make: Callable[[], QuerySet[M]], pk: Any
+) -> M | None:
+    """Return a row by its pk, or None. `make` makes the queryset: one for each model."""
+    lookup = session.compiled.get(model)
+    if lookup is None:
+        lookup = session.compiled[model] = _Lookup(make(), session)
+    found: M | None = lookup(alias, pk)
+    return found
+
+
+class _Update:
+    """`UPDATE` of some columns of a row, for one connection, where some columns allow it."""
+
+    def __init__(
+        self, model: type[Model], names: Iterable[str], sizes: Mapping[str, int], session: Session
+    ) -> None:
+        meta: Any = model._meta
+        quote = session.connection.ops.quote_name
+        self._connection = session.connection
+        self._pk = meta.pk
+        self._changed = [meta.get_field(name) for name in names]
+        self._guarding = [meta.get_field(name) for name in sizes]
+        columns = ", ".join(f"{quote(field.column)} = %s" for field in self._changed)
+        wheres = [f"{quote(meta.pk.column)} = %s"]
+        for field, size in zip(self._guarding, sizes.values(), strict=True):
+            wheres.append(f"{quote(field.column)} IN ({', '.join(['%s'] * size)})")
+        where = " AND ".join(wheres)
+        self._sql = f"UPDATE {quote(meta.db_table)} SET {columns} WHERE {where}"  # noqa: S608
+
+    def __call__(self, pk: Any, values: Iterable[Any], guards: Iterable[Collection[Any]]) -> int:
+        link = self._connection
+        params = [
+            field.get_db_prep_save(value, link)
+            for field, value in zip(self._changed, values, strict=True)
+        ]
+        params.append(self._pk.get_db_prep_value(pk, link))
+        for field, allowed in zip(self._guarding, guards, strict=True):
+            params += [field.get_db_prep_value(value, link) for value in allowed]
+        with link.cursor() as cursor:
+            cursor.execute(self._sql, params)
+            return int(cursor.rowcount)
+
+
+def is_plain(changes: Mapping[str, Any]) -> bool:
+    """Tell whether all values are values, and none an expression."""
+    return not any(hasattr(value, "resolve_expression") for value in changes.values())
+
+
+def update(
+    session: Session, row: Model, changes: Mapping[str, Any], guards: Mapping[str, Collection[Any]]
+) -> int:
+    """Change columns of a row where each guarded one has one of its values; return 0 or 1."""
+    model = type(row)
+    sizes = {name: len(allowed) for name, allowed in guards.items()}
+    key = (model, tuple(changes), tuple(sizes.items()))
+    statement = session.compiled.get(key)
+    if statement is None:
+        statement = session.compiled[key] = _Update(model, changes, sizes, session)
+    return int(statement(row.pk, changes.values(), guards.values()))
