@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
 from . import cadence, clock
-from .client import Client
 from .conf import Account, UnknownAccount, get_settings
 from .exceptions import (
     ApiError,
@@ -22,6 +21,9 @@ from .exceptions import (
 from .models import AccountState, Video
 from .protocol import VideoTask
 from .signals import account_refused, account_restored
+
+if TYPE_CHECKING:
+    from .client import Client
 
 __all__ = [
     "after_hold",
@@ -53,6 +55,9 @@ def client_for(account: Account) -> Client:
     known = (account.name, account.base_url, settings.request_timeout, settings.create_timeout)
     client = _clients.get(known)
     if client is None:
+        # Not before it is needed: a web process that never asks the API does not load requests.
+        from .client import Client
+
         client = _clients[known] = Client(
             lambda: get_settings().account(account.name).key(),
             account.base_url,

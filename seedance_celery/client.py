@@ -22,7 +22,7 @@ from .catalog import CATALOG, DEFAULT_MODEL, Model, validate_create
 from .connection import Address, Limits
 from .envelope import complaint_in, json_object
 from .exceptions import ApiError, BrokenReply, InvalidRequest, KeyMissing, ReplyLost
-from .protocol import VideoTask, is_api_id, parse_created, parse_video
+from .protocol import MODERATION, VideoTask, is_api_id, parse_created, parse_video
 from .transport import MAX_BODY, tls_context
 from .upload import Image, ImageFile, Upload
 
@@ -31,7 +31,6 @@ __all__ = ["Client"]
 DEFAULT_BASE_URL = "https://api.cometapi.com"
 KEY_VARIABLE = "COMETAPI_KEY"
 USER_AGENT = f"seedance-celery/{__version__}"
-MODERATION = "moderation"
 
 
 class Client:

@@ -31,6 +31,7 @@ __all__ = [
     "ERROR",
     "FAILED",
     "IN_PROGRESS",
+    "MODERATION",
     "QUEUED",
     "TERMINAL_STATUSES",
     "Outcome",
@@ -50,6 +51,8 @@ COMPLETED = "completed"
 FAILED = "failed"
 ERROR = "error"
 API_STATUSES = (QUEUED, IN_PROGRESS, COMPLETED, FAILED, ERROR)
+MODERATION = "moderation"
+"""The one reason for a failure that users have seen the API tell."""
 TERMINAL_STATUSES = frozenset({COMPLETED, FAILED, ERROR})
 
 MAX_ID = 255

@@ -8,10 +8,10 @@ from django.core.exceptions import SuspiciousOperation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
-from .client import MODERATION
 from .conf import get_settings
 from .estimates import Estimate, estimate, shown_progress
 from .models import Video
+from .protocol import MODERATION
 from .redaction import redact_text
 
 __all__ = ["ShownEstimate", "ShownVideo", "file_url", "playable_url", "shown"]

@@ -12,7 +12,6 @@ from django.db import DatabaseError, transaction
 
 from . import accounts, cadence, clock, results, signals
 from .conf import get_settings, is_loopback
-from .download import Download, DownloadLimits
 from .exceptions import (
     ApiError,
     DownloadError,
@@ -84,6 +83,9 @@ def _stored(video: Video) -> StoredFile:
     settings = get_settings()
     account = settings.account(video.account)
     connect, read = settings.request_timeout
+    # Not before it is needed: a web process downloads nothing.
+    from .download import Download, DownloadLimits
+
     limits = DownloadLimits(
         max_size=settings.max_file_size, connect=connect, read=read, total=settings.store_timeout
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from typing import Any
 
@@ -61,6 +62,12 @@ class SweepTimer(bootsteps.StartStopStep):
 def add_timer(sender: Any = None, **kwargs: Any) -> None:
     """Let this worker send sweeps. No celery beat is needed."""
     sender.app.steps["consumer"].add(SweepTimer)
+
+
+@worker_init.connect(dispatch_uid="seedance_celery.load", weak=False)
+def load_client(**kwargs: Any) -> None:
+    """Import what polls need, once, before the pool forks its children."""
+    importlib.import_module("seedance_celery.client")
 
 
 @worker_init.connect(dispatch_uid="seedance_celery.keep", weak=False)

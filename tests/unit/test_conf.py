@@ -123,6 +123,7 @@ WRONG: list[tuple[str, Any]] = [
     ("MAX_FILE_SIZE", 0),
     ("MAX_FILE_SIZE", 1.5),
     ("STORE_TIMEOUT", 0),
+    ("KEEP_CONNECTION", -1),
     ("SWEEP_INTERVAL", -1),
     ("SWEEP_INTERVAL", 0.001),
     ("RESEND_AFTER", 0),
