@@ -272,7 +272,7 @@ def test_a_limit_of_none_a_day_buys_nothing(kit: Seedance) -> None:
 
 def test_accounts_have_limits_of_their_own(kit: Seedance) -> None:
     accounts = {
-        name: {"API_KEY": f"sk-{name}", "BASE_URL": kit.server.url, "MAX_CREATES": number}
+        name: {"API_KEY": f"sk-{name}", "BASE_URL": kit.url, "MAX_CREATES": number}
         for name, number in (("eu", 1), ("us", 2))
     }
     with override_settings(SEEDANCE={"ACCOUNTS": accounts}):
@@ -294,7 +294,7 @@ def test_an_account_that_is_unknown_is_an_error_before_anything_is_sent(kit: See
 
 
 def test_an_account_that_the_settings_lost_holds_its_creates_back(kit: Seedance) -> None:
-    accounts = {"eu": {"API_KEY": "sk-eu", "BASE_URL": kit.server.url}}
+    accounts = {"eu": {"API_KEY": "sk-eu", "BASE_URL": kit.url}}
     with override_settings(SEEDANCE={**_settings(), "ACCOUNTS": accounts}):
         video = generate_video("A kite", account="eu")
     kit.advance(100)
