@@ -42,7 +42,8 @@ def settings() -> list[Setting]:
 
 def _setting(field: Any, text: str) -> Setting:
     words = re.findall(r"[a-z]+", text.lower())
-    unit = next((unit for unit in UNITS if unit in words), "")
+    counts = re.search(r"\b(int|float)\b", str(field.type))
+    unit = next((unit for unit in UNITS if counts and unit in words), "")
     type_ = str(field.type).replace("| None", "or None").replace(" | ", " or ")
     type_ = type_.replace("catalog.", "")
     name = field.name.upper()
@@ -139,6 +140,7 @@ def _has_default(action: argparse.Action) -> bool:
 
 
 def _sentence(text: str) -> str:
+    text = re.sub(r"SEEDANCE\['\w+'\]", r"`\g<0>`", text)
     return f"{text[:1].upper()}{text[1:]}.".replace("..", ".")
 
 

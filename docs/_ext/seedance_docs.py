@@ -25,10 +25,18 @@ def _directive(write: Callable[..., Iterator[str]], arguments: int = 0) -> type[
     return Written
 
 
+def _without_constructor(
+    app: Any, what: str, name: str, obj: Any, options: Any, signature: str, returned: str
+) -> tuple[str, None] | None:
+    # Nobody raises them but the package: their attributes are in their text.
+    return ("", None) if what == "exception" else None
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Register the directives."""
     app.add_directive("seedance-settings", _directive(from_code.settings_markdown))
     app.add_directive("seedance-command", _directive(from_code.command_markdown, arguments=1))
     app.add_directive("seedance-task", _directive(from_code.task_markdown, arguments=1))
     app.add_directive("seedance-scenarios", _directive(from_code.scenarios_markdown))
+    app.connect("autodoc-process-signature", _without_constructor)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
