@@ -32,6 +32,7 @@ html_theme = "furo"
 html_title = f"seedance_celery {release}"
 html_copy_source = False
 html_show_sphinx = False
+smartquotes = False
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 4
 exclude_patterns = ["_build"]

@@ -14,7 +14,7 @@ from django.contrib import admin
 
 from seedance_celery.testing import Seedance
 
-from .markdown import Block, blocks, pages
+from .markdown import DOCS, Block, blocks, pages
 from .not_run import BLOCKS, PAGES, reason
 from .running import Page, environment, forget_receivers
 from .stages import GIVEN, STAGES, bare
@@ -96,6 +96,11 @@ def test_every_reason_not_to_run_a_block_has_its_block() -> None:
     found = {(block.page, block.first) for page in pages() for block in blocks(page)}
     assert set(BLOCKS) <= found
     assert set(PAGES) <= set(pages())
+
+
+def test_the_example_of_contributing_is_a_test() -> None:
+    (example,) = [b.text for b in blocks("CONTRIBUTING.md") if b.language == "python"]
+    assert (DOCS.parent / "tests" / "docs" / "test_contributed.py").read_text() == example
 
 
 def test_every_stage_has_its_page() -> None:
