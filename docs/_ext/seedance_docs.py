@@ -29,7 +29,7 @@ def _without_constructor(
     app: Any, what: str, name: str, obj: Any, options: Any, signature: str, returned: str
 ) -> tuple[str, None] | None:
     # Nobody raises them but the package: their attributes are in their text.
-    return ("", None) if what == "exception" else None
+    return ("", None) if what == "exception" and signature else None
 
 
 def setup(app: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ def order(tag: str) -> None:  # runs in the site's web process
 
 def test_a_chain_goes_on_when_the_pool_child_dies(new_site):
     site = new_site(broker="redis", database="postgres", proxied=["broker"])
-    worker = site.worker(pool="prefork", concurrency=2)
+    site.worker(pool="prefork", concurrency=2)
     site.trap("video_completed", "kill")
     site.call(order, "a")
     site.events.wait(event="task", name="keep", tag="a", timeout=60)

@@ -39,15 +39,16 @@ def test_a_link_to_elsewhere_is_well_formed(link: Link) -> None:
 
 
 def test_every_page_of_the_documentation_is_in_a_table_of_contents() -> None:
-    # A glob counts for what it matches; Sphinx says the same, but only where it is installed.
-    listed = set()
+    listed: set[Path] = set()
     for page in DOCS.rglob("*.md"):
         for tree in re.findall(r"^```\{toctree\}\n(.*?)^```", page.read_text(), re.M | re.S):
             names = [line for line in tree.splitlines() if line and not line.startswith(":")]
-            listed |= {(page.parent / f"{name}.md").resolve() for name in names}
+            for name in names:
+                found = set(page.parent.glob(f"{name}.md"))
+                assert found, f"{page} lists {name}"
+                listed |= found
     written = {path for path in DOCS.rglob("*.md") if "_build" not in path.parts}
     assert written - listed == {DOCS / "index.md"}
-    assert listed <= written
 
 
 NAMED = [
