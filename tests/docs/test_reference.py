@@ -190,6 +190,13 @@ def test_a_python_name_that_a_page_gives_in_full_exists(page: str) -> None:
         assert _exists(name), f"{page} names {name}"
 
 
+@pytest.mark.parametrize(("spelled", "cls"), [("video", Video), ("seedance", testing.Seedance)])
+def test_a_method_that_a_page_names_exists(spelled: str, cls: type) -> None:
+    for page in pages():
+        for name in re.findall(rf"\b{spelled}\.(\w+)\(", (ROOT / page).read_text()):
+            assert hasattr(cls, name), f"{page} names {spelled}.{name}()"
+
+
 def _exists(name: str) -> bool:
     label, _, model = name.rpartition(".")
     if label in apps.app_configs and model.lower() in apps.get_app_config(label).models:
