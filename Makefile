@@ -59,7 +59,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(VENV)/.docs
-	$(BIN)/python -m sphinx -W -n --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -E -W -n --keep-going -b html docs docs/_build/html
 
 dist: $(VENV)/.dev
 	rm -rf dist
