@@ -7,12 +7,13 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError, InterfaceError, connections, transaction
+from django.db import Error, IntegrityError, transaction
 
-from . import accounts, cadence, clock, dispatch, limits, signals, uploads
+from . import accounts, cadence, dispatch, limits, signals, uploads
 from .conf import get_settings
 from .endings import end
 from .exceptions import ApiError, InvalidRequest
+from .insist import insist
 from .models import Video
 from .protocol import Outcome, VideoTask, create_outcome
 from .steps import recorded
@@ -26,8 +27,8 @@ Status = Video.Status
 MAX_TRIES = 5
 """POSTs that never went out before the create is rejected."""
 FIRST_RETRY = 2.0
-RECORD_TRIES = 20
-"""How often an answer is written to a database that is away: a second apart."""
+RECORD_FOR = 600.0
+"""For about how many seconds an answer waits for a database that is away."""
 
 _UNANSWERED = (Status.CREATING, Status.CREATE_UNKNOWN, Status.REJECTED)
 """Statuses of a row that knows no id yet: one that arrives is kept in each."""
@@ -38,14 +39,10 @@ def keep_outcome(video: Video, answer: VideoTask | Exception) -> float | None:
 
     `video` is the row as it was when the POST began. A database that is away is waited for.
     """
-    for _ in range(RECORD_TRIES):
-        try:
-            return _keep(video, answer)
-        except (DatabaseError, InterfaceError) as error:
-            name = type(error).__name__
-            logger.info("The answer to video %s's create waits (%s)", video.pk, name)
-            connections[video.db].close_if_unusable_or_obsolete()
-            clock.sleep(1.0)
+    try:
+        return insist(partial(_keep, video, answer), RECORD_FOR, video.db)
+    except Error as error:
+        logger.info("The answer to video %s's create is lost (%s)", video.pk, type(error).__name__)
     if isinstance(answer, VideoTask):
         logger.critical(
             "Video %s was bought as %s, and the database did not take it: adopt it",

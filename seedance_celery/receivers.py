@@ -62,12 +62,17 @@ def on_revoked(
 ) -> None:
     """Drop a kept task that someone revoked: it is not sent again.
 
-    A message that has expired is no such wish: it may be a late copy of one that was kept.
+    A message that has expired is no such wish: it is a late copy of one that was kept before. The
+    worker would drop every later copy with it.
     """
-    if sender is None or sender.name not in KEPT or request is None or expired:
+    if sender is None or sender.name not in KEPT or request is None:
         return
     try:
-        KeptTask.objects.primary().filter(celery_id=request.id).finish()
+        kept = KeptTask.objects.primary().filter(celery_id=request.id)
+        if not expired:
+            kept.finish()
+        elif kept.unfinished().exists():
+            _forget_revoked(request.id)
     except Error as error:
         logger.info("%s is dropped later (%s)", request.id, type(error).__name__)
     finally:
@@ -76,6 +81,12 @@ def on_revoked(
         for connection in connections.all(initialized_only=True):
             if not connection.in_atomic_block:
                 connection.close()
+
+
+def _forget_revoked(celery_id: str) -> None:
+    from celery.worker import state  # a worker has it; a web process does not need it
+
+    state.revoked.discard(celery_id)
 
 
 @receiver(pre_delete, sender=Video, dispatch_uid="seedance_celery.pre_delete")

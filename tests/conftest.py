@@ -67,13 +67,14 @@ def database(
     kind = request.param
     if kind not in _databases:
         _databases[kind] = databases.create(kind)
-    with django_db_blocker.unblock(), _default_connection(_databases[kind].url):
+    with django_db_blocker.unblock(), default_connection(_databases[kind].url):
         yield _databases[kind]
         call_command("flush", interactive=False, verbosity=0)
 
 
 @contextmanager
-def _default_connection(url: str) -> Iterator[None]:
+def default_connection(url: str) -> Iterator[None]:
+    """Let another database be this process's default one until the block ends."""
     usual, usual_connection = connections.settings["default"], connections["default"]
     connections.settings["default"] = {**usual, **database_settings(url)}
     del connections["default"]
