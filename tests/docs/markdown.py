@@ -64,12 +64,18 @@ def tokens(page: str) -> list[Token]:
 
 
 def blocks(page: str) -> list[Block]:
-    """Return a page's code blocks in order; Sphinx's own directives are none."""
-    return [
-        Block(page, token.info.strip(), token.content, (token.map or [0])[0] + 2)
-        for token in tokens(page)
-        if token.type == "fence" and not token.info.startswith("{")
-    ]
+    """Return a page's code blocks in order; Sphinx's own directives are none.
+
+    The language of an indented block is "indented".
+    """
+    found = []
+    for token in tokens(page):
+        line = (token.map or [0])[0] + 1
+        if token.type == "fence" and not token.info.startswith("{"):
+            found.append(Block(page, token.info.strip(), token.content, line + 1))
+        elif token.type == "code_block":
+            found.append(Block(page, "indented", token.content, line))
+    return found
 
 
 def links(page: str) -> list[Link]:

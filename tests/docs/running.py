@@ -73,6 +73,9 @@ class Page:
             for line in block.text.splitlines():
                 if line.startswith("$ "):
                     _parse_command(line.removeprefix("$ "))
+        elif block.language == "indented":
+            for line in block.text.splitlines():
+                _parse_command(line)
         elif block.language in ("html", "html+django"):
             self._render(block)
         elif block.language == "json":
@@ -209,7 +212,8 @@ def _parse_command(line: str) -> None:
         targets = (ROOT / "Makefile").read_text()
         assert f"\n{words[1]}:" in targets, f"There is no make {words[1]}"
     elif program == "pip":
-        _check_extras(words[2])
+        assert words[1] == "install"
+        _check_requirement(words[2])
     else:
         raise AssertionError(f"Nothing knows how to look at `{line}`")
 
@@ -227,7 +231,9 @@ def _parse_manage(command: str, arguments: list[str]) -> None:
     load_command_class(app, command).create_parser("manage.py", command).parse_args(arguments)
 
 
-def _check_extras(requirement: str) -> None:
+def _check_requirement(requirement: str) -> None:
+    if requirement == ".":
+        return
     project = (ROOT / "pyproject.toml").read_text()
     name, _, extra = requirement.rstrip("]").partition("[")
     assert f'name = "{name}"' in project

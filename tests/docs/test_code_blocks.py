@@ -93,8 +93,9 @@ def _pass(case: type[unittest.TestCase]) -> None:
 
 
 def test_every_reason_not_to_run_a_block_has_its_block() -> None:
-    found = {(block.page, block.first) for page in pages() for block in blocks(page)}
-    assert set(BLOCKS) <= found
+    found = [(block.page, block.first) for page in pages() for block in blocks(page)]
+    for page, begin in BLOCKS:
+        assert any(page == other and first.startswith(begin) for other, first in found)
     assert set(PAGES) <= set(pages())
 
 
