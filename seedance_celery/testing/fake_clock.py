@@ -12,6 +12,13 @@ from ..clock import Clock
 __all__ = ["FakeClock"]
 
 
+class _Moment(Value):
+    # MySQL would give a bare parameter back as text.
+    def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
+        sql, params = self.as_sql(compiler, connection, **context)
+        return f"CAST({sql} AS DATETIME(6))", params
+
+
 class FakeClock(Clock):
     """Stands still until it is advanced. `time` is an aware datetime, at first the real one."""
 
@@ -20,12 +27,12 @@ class FakeClock(Clock):
 
     def now(self) -> Any:
         """Return the time as an expression."""
-        return Value(self.time, output_field=DateTimeField())
+        return _Moment(self.time, output_field=DateTimeField())
 
     def after(self, seconds: float) -> Any:
         """Return the time in so many seconds as an expression."""
         then = self.time + timedelta(seconds=seconds)
-        return Value(then, output_field=DateTimeField())
+        return _Moment(then, output_field=DateTimeField())
 
     def sleep(self, seconds: float) -> None:
         """Let the time pass at once."""
