@@ -198,5 +198,6 @@ def _wait(video: Video, countdown: float, now: datetime) -> Next | None:
 def _end(
     video: Video, step: Step, now: datetime, then: Callable[[Video], object] | None = None
 ) -> None:
-    changes = {**step.changes, "asked_at": now, "late": video.status == Status.TIMED_OUT}
+    changes = {**step.changes, "asked_at": now, "polls": video.polls + 1}
+    changes["late"] = video.status == Status.TIMED_OUT
     end(video, step.event, then, **changes)

@@ -36,7 +36,7 @@ LIVES = 300
 """How many of a kind count, the latest."""
 SETTLED = 300.0
 """Seconds after which a video may count: of younger ones, the quick have ended and the slow not."""
-WATCHED = timedelta(seconds=60)
+WATCHED = timedelta(seconds=20)
 """How long after its create a video that counts may have become known."""
 
 _ENDED = (Status.COMPLETED, Status.FAILED, Status.ERROR)
@@ -50,6 +50,7 @@ _COLUMNS = (
     "rendering_since",
     "finished_at",
     "late",
+    "polls",
 )
 
 _plans: dict[Kind, Plan] = {}
@@ -110,17 +111,21 @@ def _read_lives() -> dict[Kind, list[Life]]:
 
 
 def _life(video: Video) -> Life | None:
-    """Return the life of a video that was watched from its create on; None for any other."""
+    """Return the life of a video that was watched all the time; None for any other."""
     begun, since = video.begun_at, video.rendering_since
     is_ended = video.status in _ENDED and video.finished_at is not None
-    if video.created_at - begun > WATCHED or video.late or not (is_ended or video.is_polled):
+    if video.late or video.created_at - begun > WATCHED or not (is_ended or video.is_polled):
         return None
+    shortest, longest = get_settings().poll_countdown
     # It was seen to have ended; it had ended about half an interval before.
-    late_by = timedelta(seconds=get_settings().poll_countdown[0] / 2)
+    late_by = timedelta(seconds=shortest / 2)
     end = max(video.finished_at - late_by, begun) if video.finished_at else video.now
-    queued = (max(since, begun) if since else end) - begun
-    rendering = max(0.0, (end - since).total_seconds()) if since else None
-    return Life(queued.total_seconds(), rendering, is_ended)
+    if (end - begun).total_seconds() > longest * (2 * video.polls + 1):
+        return None  # an outage, a hold; or it was resumed or adopted
+    if since is None:
+        return Life((end - begun).total_seconds(), None, is_ended)
+    queued, rendering = max(since, begun) - begun, max(end, since) - since
+    return Life(queued.total_seconds(), rendering.total_seconds(), is_ended)
 
 
 def _made_plans(lives: Mapping[Kind, Iterable[Life]]) -> dict[Kind, Plan]:

@@ -33,6 +33,7 @@ def past(*rendering: float, queued: float = 5.0, **changes: Any) -> None:
             "post_started_at": begun,
             "rendering_since": since,
             "finished_at": since + timedelta(seconds=seconds),
+            "polls": int(seconds / 15) + 1,
         }
         rows.append(Video(**{**values, **changes}))
     Video.objects.bulk_create(rows)
@@ -98,8 +99,9 @@ def test_another_length_of_the_model_counts_until_its_own_is_known() -> None:
         {"late": True},
         {"status": "rejected"},
         {"status": "completed", "created_at": timezone.now()},  # known long after its create
+        {"polls": 1},  # an outage, or resumed
     ],
-    ids=["model", "late", "rejected", "tracked"],
+    ids=["model", "late", "rejected", "tracked", "unwatched"],
 )
 def test_videos_that_tell_nothing_do_not_count(other: dict[str, Any]) -> None:
     past(*USUAL, **other)
@@ -170,6 +172,12 @@ def test_polls_are_counted_and_the_start_of_the_rendering_is_kept(kit: Seedance)
     assert video.current().rendering_since is not None
     waits = [(later - sooner).total_seconds() for sooner, later in pairwise(asked_at)]
     assert all(9 <= wait <= 22 for wait in waits)
+
+
+def test_the_poll_that_sees_the_end_counts(kit: Seedance) -> None:
+    video = generate_video("A kite", seconds=5)
+    kit.run_until_done()
+    assert video.current().polls == kit.simulator.counts["retrieve"]
 
 
 def test_a_resumed_video_counts_its_polls_anew(kit: Seedance) -> None:
