@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -10,12 +10,12 @@ import pytest
 
 from seedance_celery.testing import Seedance
 from tests.conftest import SiteFactory
-from tests.core import canvas
-from tests.faults.conftest import new_flight, shared_site
-from tests.faults.table import pytest_terminal_summary
+from tests.core import canvas, test_crashes
+from tests.faults.conftest import NewFlight, shared_site
+from tests.faults.flight import Flight
 from tests.harness.site import Site
 
-__all__ = ["new_flight", "pytest_terminal_summary", "shared_site"]
+__all__ = ["shared_site"]
 
 BATCH = {"POLLER": "batch"}
 
@@ -26,6 +26,12 @@ def kit(transactional_db: None) -> Iterator[Seedance]:
     canvas.ran.clear()
     with Seedance(**BATCH) as seedance:
         yield seedance
+
+
+@pytest.fixture(autouse=True)
+def mortal_kits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the kits that the suite of crashes makes poll in batches, too."""
+    monkeypatch.setitem(test_crashes.FAST, "POLLER", "batch")
 
 
 @pytest.fixture
@@ -42,5 +48,15 @@ def new_shared_site() -> Iterator[SiteFactory]:
         yield lambda **options: stack.enter_context(batch_site(**options))
 
 
-def batch_site(seedance: dict[str, Any] | None = None, **options: Any) -> Site:
+def batch_site(seedance: Mapping[str, Any] | None = None, **options: Any) -> Site:
+    """Make a site whose processes poll in batches, unless `seedance` says otherwise."""
     return Site(seedance={**BATCH, **(seedance or {})}, **options)
+
+
+@pytest.fixture
+def new_flight(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> NewFlight:
+    """Make the videos of this test: `new_flight(site, count)`."""
+    scenario = f"batch: {request.node.name.removeprefix('test_')}"
+    return lambda site, count=8: Flight(site, scenario, count, record_property)
