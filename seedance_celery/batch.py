@@ -20,7 +20,7 @@ from django.db import Error
 
 from . import accounts, dispatch, poll, signals
 from .asking import Askers
-from .conf import get_settings
+from .conf import BATCH_RUN, get_settings
 from .exceptions import ApiError, KeyMissing, KeyRefused, RateLimited
 from .models import Poller, Video
 from .models.bulk import Move, claim, move_all
@@ -31,8 +31,6 @@ __all__ = ["act"]
 
 logger = logging.getLogger(__name__)
 
-RUN = 10.0
-"""Seconds for which one task claims rows. A worker that stops waits for it."""
 TICK = 1.0
 """Seconds between two looks for due rows, once none are left."""
 LINGER = 0.2
@@ -126,7 +124,7 @@ class _Run:
         self.poller = poller
         self.progressed: list[Video] = []
         self._settings = get_settings()
-        self._ends_at = monotonic() + RUN
+        self._ends_at = monotonic() + BATCH_RUN
         self._renewed_at = self._claimed_at = monotonic()
         self._is_mine = True
         self._is_caught_up = False

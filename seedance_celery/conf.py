@@ -34,6 +34,9 @@ __all__ = [
 
 DEFAULT_BASE_URL = "https://api.cometapi.com"
 MIN_INTERVAL = 10.0
+BATCH_RUN = 10.0
+"""Seconds for which one batch poller claims rows; then it waits for the last answers. A worker that
+stops waits for it."""
 KEY_VARIABLE = "COMETAPI_KEY"
 KEY_EXAMPLE = 'os.environ["MY_COMETAPI_KEY"]'
 ACCOUNTS_EXAMPLE = f'{{"eu": {{"API_KEY": {KEY_EXAMPLE}}}}}'

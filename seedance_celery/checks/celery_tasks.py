@@ -11,7 +11,7 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
 from .. import dispatch
-from ..conf import Settings, get_settings
+from ..conf import BATCH_RUN, Settings, get_settings
 from .celery_app import is_configured
 from .messages import TAG, error, warning
 
@@ -31,7 +31,8 @@ def check_tasks(**kwargs: Any) -> list[checks.CheckMessage]:
             return []
     except (ImproperlyConfigured, CeleryMisconfigured):
         return []  # Other checks say so.
-    tasks = {name: task for name, task in app.tasks.items() if name in (*KEPT, dispatch.REFRESH)}
+    loops = [dispatch.REFRESH, *([dispatch.BATCH] if settings.poller == "batch" else [])]
+    tasks = {name: task for name, task in app.tasks.items() if name in (*KEPT, *loops)}
     return [
         *(message for task in tasks.values() for message in _check_limits(task, settings)),
         *(message for name in KEPT if name in tasks for message in _check_kept(tasks[name])),
@@ -67,6 +68,7 @@ def _needed(settings: Settings) -> dict[str, float]:
         dispatch.SUBMIT: settings.create_timeout,
         dispatch.STORE: settings.store_timeout,
         dispatch.REFRESH: settings.poll_limit,
+        dispatch.BATCH: BATCH_RUN + settings.poll_limit,
     }
 
 
