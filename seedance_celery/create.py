@@ -75,7 +75,7 @@ def _try(video: Video) -> Wait | None:
         return None
     held = accounts.wait_to_create(video)
     if held is not None:
-        return Wait(held)
+        return Wait(min(held, _left(video)))
     try:
         with _opened(video.images) as images:
             verdict = limits.win(video, account, **_right(video))
@@ -110,10 +110,15 @@ def _held_back(video: Video, verdict: Verdict) -> Wait | None:
 
 
 def _is_over(video: Video) -> bool:
+    return _left(video) <= 0
+
+
+def _left(video: Video) -> float:
+    """Return the seconds until a create is given up that could not be sent."""
     if video.in_line_since is not None:
-        return False
+        return video.timeout
     since = video.turn_at or video.created_at
-    return video.now - since > timedelta(seconds=video.timeout)
+    return video.timeout - (video.now - since).total_seconds()
 
 
 def _right(video: Video) -> dict[str, Any]:

@@ -21,6 +21,7 @@ __all__ = [
     "BROKER_ERRORS",
     "CREATE",
     "POLL",
+    "PREFIX",
     "REFRESH",
     "STORE",
     "SUBMIT",
@@ -36,14 +37,14 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_TASKS = "seedance_celery.tasks."
-CREATE = _TASKS + "create_video"
-SUBMIT = _TASKS + "submit_video"
-POLL = _TASKS + "poll_video"
-STORE = _TASKS + "store_video"
-REFRESH = _TASKS + "refresh_video"
-BATCH = _TASKS + "refresh_videos"
-SWEEP = _TASKS + "sweep_videos"
+PREFIX = "seedance_celery.tasks."
+CREATE = PREFIX + "create_video"
+SUBMIT = PREFIX + "submit_video"
+POLL = PREFIX + "poll_video"
+STORE = PREFIX + "store_video"
+REFRESH = PREFIX + "refresh_video"
+BATCH = PREFIX + "refresh_videos"
+SWEEP = PREFIX + "sweep_videos"
 
 BROKER_ERRORS = (OperationalError, KombuError, OSError)
 

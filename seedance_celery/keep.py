@@ -321,7 +321,18 @@ def _go(task: AnyTask, signature: Signature | group, result: Any, **options: Any
     if task.app.conf.task_inherit_parent_priority:
         options["priority"] = info.get("priority")
     options |= {"parent_id": request.id, "root_id": request.root_id or request.id}
-    signature.apply_async((result,), retry_policy=dispatch.RETRY_POLICY, **options)
+    options |= {"retry_policy": dispatch.RETRY_POLICY, "argsrepr": _shown(result)}
+    signature.apply_async((result,), **options)
+
+
+def _shown(result: Any) -> str:
+    """Return what events, logs and extended results show of the next task's arguments.
+
+    The result holds a signed URL, and Celery would show all of it.
+    """
+    found = result if isinstance(result, dict) else {}
+    shown = {name: found.get(name) for name in ("id", "status", "video_pk")}
+    return f"({shown}, ...)"
 
 
 def _publish(kept: KeptTask, steps: Iterable[Callable[[], object]]) -> None:

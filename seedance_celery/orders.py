@@ -16,7 +16,7 @@ from .conf import get_settings
 from .exceptions import InvalidRequest
 from .models import Video
 
-__all__ = ["order"]
+__all__ = ["check", "order"]
 
 
 def order(
@@ -43,7 +43,8 @@ def order(
     name = settings.account(account).name
     model = model or settings.default_model
     names = _names(images)
-    _validate(prompt, model, seconds, size, names)
+    images = [name for name, _ in names]
+    check(prompt, model=model, seconds=seconds, size=size, images=images)
     values = {
         "account": name,
         "model": model,
@@ -90,20 +91,40 @@ def _existing(values: dict[str, Any]) -> Video | None:
 
 def _names(images: Iterable[Any]) -> list[list[Any]]:
     """Return `[storage name, is ours to remove]` for each image."""
-    if isinstance(images, (str, bytes)):
-        raise InvalidRequest("images is a list of names in the storage, not one name.", "images")
+    _refuse_one_name(images)
     return [[image, False] if isinstance(image, str) else list(image) for image in images]
 
 
-def _validate(
-    prompt: str, model: str, seconds: int | None, size: str | None, names: list[list[Any]]
+def _refuse_one_name(images: Any) -> None:
+    if isinstance(images, (str, bytes)):
+        raise InvalidRequest("images is a list of names in the storage, not one name.", "images")
+
+
+def check(
+    prompt: str,
+    *,
+    model: str | None = None,
+    seconds: int | None = None,
+    size: str | None = None,
+    images: Iterable[Any] = (),
 ) -> None:
+    """Raise `InvalidRequest` for what the API would refuse.
+
+    `images` are names in the storage, or open files, which are left at their beginning.
+    """
     settings = get_settings()
-    heads = [_head(storages[settings.storage], name) for name, _ in names]
+    _refuse_one_name(images)
+    heads = [_head(storages[settings.storage], image) for image in images]
+    model = model or settings.default_model
     validate_create(prompt, model, seconds, size, heads, models=settings.models)
 
 
-def _head(storage: Storage, name: str) -> bytes:
+def _head(storage: Storage, name: Any) -> bytes:
+    if hasattr(name, "read"):
+        name.seek(0)
+        head = bytes(name.read(IMAGE_HEAD))
+        name.seek(0)
+        return head
     try:
         with storage.open(name, "rb") as file:
             return bytes(file.read(IMAGE_HEAD))

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from celery.exceptions import Ignore
-from celery.signals import task_failure, task_revoked, task_success
+from celery.signals import before_task_publish, task_failure, task_revoked, task_success
 from django.db import Error, connections
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
@@ -19,6 +19,13 @@ __all__: list[str] = []
 logger = logging.getLogger(__name__)
 
 KEPT = frozenset({dispatch.CREATE, dispatch.POLL, dispatch.STORE})
+
+
+@before_task_publish.connect(dispatch_uid="seedance_celery.publish", weak=False)
+def on_publish(sender: Any = None, headers: Any = None, **kwargs: Any) -> None:
+    """Show no argument of our tasks in events, logs and results, sent by name as well."""
+    if headers and str(sender).startswith(dispatch.PREFIX):
+        headers.update(argsrepr="()", kwargsrepr="{}")
 
 
 @task_success.connect(dispatch_uid="seedance_celery.success", weak=False)

@@ -1,0 +1,1 @@
+"""No key, prompt or signature is anywhere but where it must be."""
