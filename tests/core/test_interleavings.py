@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from celery import chain
+from django.db import OperationalError, connection
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
@@ -18,6 +22,7 @@ from seedance_celery.tasks import create_video, poll_video
 from tests.core import canvas
 from tests.core.canvas import publish, refund
 from tests.core.crash import MortalKit, Tripwire
+from tests.core.test_delivery import broker_down
 
 SCENARIOS = st.sampled_from(
     ["normal", "failed", "error", "slow=3", "goes_back*2", "create_dropped", "create_429"]
@@ -100,6 +105,16 @@ class Life(RuleBasedStateMachine):
         self.deaths += len(tripwire.events) == moment + 1
         tripwire.at = None
 
+    @rule(times=st.integers(1, 6), seconds=st.integers(1, 60))
+    def let_the_broker_refuse(self, times: int, seconds: int) -> None:
+        with broker_down(times=times):
+            self.kit.advance(seconds)
+
+    @rule(first=st.integers(0, 40), times=st.integers(1, 8), seconds=st.integers(1, 60))
+    def let_the_database_fail(self, first: int, times: int, seconds: int) -> None:
+        with failing(range(first, first + times)):
+            self.kit.advance(seconds)
+
     @rule()
     def refresh_a_video(self) -> None:
         for video in Video.objects.all()[:1]:
@@ -137,13 +152,32 @@ class Life(RuleBasedStateMachine):
             assert fired["video_finished"] == len(videos)
 
 
-@pytest.mark.timeout(300)
-def test_any_interleaving_ends_with_one_end_and_one_continuation(transactional_db: None) -> None:
+@contextlib.contextmanager
+def failing(numbers: range) -> Iterator[None]:
+    """Let the statements of these numbers fail, counted from now."""
+    count = itertools.count()
+
+    def execute(run: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if sql.startswith(("SELECT", "UPDATE", "INSERT")) and next(count) in numbers:
+            raise OperationalError("the connection was lost")
+        return run(sql, *rest)
+
+    with connection.execute_wrapper(execute):
+        yield
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("lives", "moments"), [(50, 30), pytest.param(300, 60, marks=pytest.mark.full)]
+)
+def test_any_interleaving_ends_with_one_end_and_one_continuation(
+    transactional_db: None, lives: int, moments: int
+) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Life,
         settings=settings(
-            max_examples=30,
-            stateful_step_count=25,
+            max_examples=lives,
+            stateful_step_count=moments,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

@@ -15,6 +15,7 @@ from django.db import Error, InterfaceError, OperationalError, connection
 
 from seedance_celery import clock, dispatch
 from seedance_celery.models import KeptTask, Video
+from seedance_celery.poll import poll
 from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.signals import video_completed
 from seedance_celery.tasks import create_video, poll_video
@@ -255,5 +256,25 @@ def test_a_chain_on_a_video_whose_end_was_never_announced_goes_on_at_once(kit: S
     kit.run_due()
     assert canvas.names() == ["publish"]
     kit.run_until_done()
+    assert kit.signals("video_completed") == ["video_completed"]
+    assert canvas.names() == ["publish"]
+
+
+def test_a_slower_copy_that_reads_in_progress_does_not_reopen_a_completed_video(
+    kit: Seedance,
+) -> None:
+    """A broker delivers one poll twice at the same instant: both ask, and one is discarded."""
+    video = generate_video("A kite", link=publish.s())
+    kit.advance(3)
+    slower = video.current()
+    kit.run_until_done()
+    assert video.current().status == "completed"
+    history = video.current().history
+    kit.simulator.play(slower.api_id, "stuck")
+    slower.next_poll_at = slower.now
+    assert poll(slower) is None
+    assert kit.simulator.videos[slower.api_id].asked_at
+    row = video.current()
+    assert (row.status, row.progress, row.history) == ("completed", 100, history)
     assert kit.signals("video_completed") == ["video_completed"]
     assert canvas.names() == ["publish"]

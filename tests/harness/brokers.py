@@ -7,6 +7,7 @@ import dataclasses
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import amqp
@@ -72,6 +73,37 @@ class Broker:
             return
         for queue in self.queues:
             self._drop(queue["name"])
+
+    def take_all(self) -> list[Any]:
+        """Take the messages that wait in the default queue, to be given back any number of times.
+
+        Before a worker runs: what it holds is not in the queue.
+        """
+        taken = []
+        with self.connect() as connection:
+            channel: Any = connection.channel()
+            while (message := self._take(channel)) is not None:
+                taken.append(message)
+        return taken
+
+    def _take(self, channel: Any) -> Any:
+        if self.kind in RABBIT_QUEUE_TYPES:
+            return channel.basic_get(self.queue, no_ack=True)
+        try:
+            return channel._get(self.queue)
+        except Empty:
+            return None
+
+    def give_back(self, messages: list[Any]) -> None:
+        """Put copies of messages into the default queue, as a broker that delivers again does."""
+        with self.connect() as connection:
+            channel: Any = connection.channel()
+            for message in messages:
+                if self.kind in RABBIT_QUEUE_TYPES:
+                    copy = amqp.Message(message.body, **message.properties)
+                    channel.basic_publish(copy, exchange="", routing_key=self.queue)
+                else:
+                    channel._put(self.queue, message)
 
     def close(self) -> None:
         """Leave nothing on the server. Harmless to repeat."""

@@ -17,7 +17,10 @@ QUICK = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
 
 class Worker(Process):
-    """`celery -A tests.project worker`, in a session of its own."""
+    """`celery -A tests.project worker`, in a session of its own.
+
+    `skew`: by how many seconds its clock is ahead.
+    """
 
     def __init__(
         self,
@@ -30,10 +33,12 @@ class Worker(Process):
         concurrency: int = 2,
         loglevel: str = "INFO",
         options: Sequence[str] = (),
+        skew: float = 0.0,
     ) -> None:
         self.name = f"{name}@site"
         self._events = events
-        command = [sys.executable, "-m", "celery", "-A", "tests.project", "worker", *QUICK]
+        celery = ["tests.harness.skewed", str(skew)] if skew else ["celery"]
+        command = [sys.executable, "-m", *celery, "-A", "tests.project", "worker", *QUICK]
         command += ["--hostname", self.name, "--pool", pool, "--loglevel", loglevel]
         command += ["--concurrency", str(concurrency), *options]
         super().__init__(command, env, log)

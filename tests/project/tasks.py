@@ -9,6 +9,7 @@ import requests
 from celery import Task, shared_task
 from django.conf import settings
 
+from . import traps
 from .recorder import record
 
 
@@ -23,7 +24,7 @@ def _video(value: Any) -> str:
 
 
 @shared_task(bind=True, name="tests.keep")
-def keep(self: Task[Any, Any], value: Any = None, tag: str = "") -> Any:
+def keep(self: Task[Any, Any], value: Any = None, tag: str = "", extra: Any = None) -> Any:
     """Record the value and hand it on: a step of a chain, a member of a group."""
     record("task", "keep", tag=tag, video=_video(value), value=value, **_details(self))
     return value
@@ -69,6 +70,7 @@ def errback(request: Any, exc: BaseException, traceback: Any, tag: str = "") -> 
     record(
         "errback", "errback", tag=tag, celery_id=request.id, exc=type(exc).__name__, **attributes
     )
+    traps.spring("errback")
 
 
 @shared_task(bind=True, name="tests.old_errback")
