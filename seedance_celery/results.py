@@ -17,7 +17,7 @@ from .exceptions import (
     VideoUrlMissing,
 )
 from .models import Video
-from .types import PollResult, StoreResult
+from .task_types import PollResult, StoreResult
 
 __all__ = [
     "PollResult",

@@ -22,7 +22,7 @@ from .exceptions import (
 from .heartbeat import Heartbeat
 from .models import Video
 from .storing import StoredFile, discard, store, upload_name
-from .types import StoreResult
+from .task_types import StoreResult
 
 __all__ = ["keep_file"]
 

@@ -41,7 +41,7 @@ from .orders import order
 from .poll import Next
 from .steps import PATIENCE
 from .targets import find_video, follow
-from .types import PollResult, StoreResult, VideoRef
+from .task_types import PollResult, StoreResult, VideoRef
 
 __all__ = [
     "create_video",
@@ -62,7 +62,7 @@ T = TypeVar("T")
 
 
 if TYPE_CHECKING:
-    from ._task_types import CreateVideoTask, PollVideoTask, StoreVideoTask
+    from ._typed_tasks import CreateVideoTask, PollVideoTask, StoreVideoTask
 
     _Task = DjangoTask[Any, Any]
     _Makes: TypeAlias = Callable[[Any], T]

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
+from weakref import WeakSet
 
 from celery import Celery
 from kombu.transport.memory import Channel
@@ -35,7 +36,7 @@ def in_memory(app: Celery, now: Callable[[], datetime]) -> Iterator[None]:
     """Send in memory, by the clock `now`, until the block ends."""
     before = {name: app.conf.get(name) for name in CONFIGURATION}
     now_before = vars(app).get("now")
-    app.loader.import_default_modules()
+    _import_tasks(app)
     _forget_connections(app)
     app.conf.update(CONFIGURATION)
     app.now = now  # type: ignore[method-assign]
@@ -49,6 +50,16 @@ def in_memory(app: Celery, now: Callable[[], datetime]) -> Iterator[None]:
             del app.now
         else:
             app.now = now_before  # type: ignore[method-assign]
+
+
+_ready: WeakSet[Celery] = WeakSet()
+
+
+def _import_tasks(app: Celery) -> None:
+    # Once, as a worker does: Celery runs Django's checks with it.
+    if app not in _ready:
+        app.loader.import_default_modules()
+        _ready.add(app)
 
 
 def _forget_connections(app: Any) -> None:

@@ -13,9 +13,9 @@ from seedance_celery.exceptions import SeedanceError, VideoEnded
 from seedance_celery.models import Video
 from seedance_celery.shortcuts import generate_video, track_video, wait_for_video
 from seedance_celery.signals import video_completed
+from seedance_celery.task_types import CreateOptions, CreateReply, PollResult, StoreResult, VideoRef
 from seedance_celery.tasks import create_video, poll_video, store_video
 from seedance_celery.testing import Seedance, SeedanceTestMixin
-from seedance_celery.types import CreateOptions, CreateReply, PollResult, StoreResult, VideoRef
 
 
 def canvases(order: int, publish: Any) -> None:

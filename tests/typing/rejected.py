@@ -5,9 +5,9 @@ from __future__ import annotations
 from seedance_celery.client import Client
 from seedance_celery.models import Video
 from seedance_celery.shortcuts import generate_video, track_video, wait_for_video
+from seedance_celery.task_types import CreateOptions
 from seedance_celery.tasks import create_video, poll_video, store_video
 from seedance_celery.testing import Seedance
-from seedance_celery.types import CreateOptions
 
 create_video.s("A kite", second=5)  # wrong: no such option
 create_video.s("A kite", seconds="5")  # wrong: text

@@ -10,7 +10,7 @@ from celery.contrib.django.task import DjangoTask
 from celery.result import AsyncResult
 from typing_extensions import Unpack
 
-from .types import (
+from .task_types import (
     CreateOptions,
     CreateReply,
     PollOptions,
