@@ -10,6 +10,7 @@ import os
 import pkgutil
 import re
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -28,7 +29,7 @@ from seedance_celery.templatetags.seedance import register
 from .markdown import DOCS, ROOT, blocks, pages
 
 REFERENCE = DOCS / "reference"
-PACKAGE = ROOT / "seedance_celery"
+PACKAGE = Path(seedance_celery.__file__).parent  # where tox runs, it is not in the checkout
 
 
 def _from_code() -> ModuleType:
