@@ -190,8 +190,14 @@ def file_url(video: Video) -> str | None:
 
 
 def playable_url(video: Video) -> str:
-    """Return where a video can be played: the kept file, else the signed URL, else ""."""
+    """Return where a video can be played: the kept file, else the signed URL, else "".
+
+    While the file is being kept that is "": a page would load from elsewhere what it is about to
+    have itself.
+    """
     if video.status != Status.COMPLETED and not video.file:
+        return ""
+    if _stored(video) == "storing":
         return ""
     kept: Any = file_url(video)
     if kept:

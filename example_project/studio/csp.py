@@ -14,7 +14,8 @@ POLICY = "; ".join(
         "script-src 'self'",
         "style-src 'self'",
         "img-src 'self' data:",
-        "media-src 'self'",
+        # A film whose file could not be kept is played from the API's link, on a host of its own.
+        "media-src 'self' https: http://127.0.0.1:*",
         "connect-src 'self'",
         "font-src 'self'",
         "form-action 'self'",
@@ -22,7 +23,7 @@ POLICY = "; ".join(
         "base-uri 'none'",
     ]
 )
-"""No inline script, no inline style, nothing from elsewhere."""
+"""No inline script, no inline style, nothing but films from elsewhere."""
 
 
 class ContentSecurityPolicyMiddleware:

@@ -16,7 +16,7 @@ LONGEST = 100 * 366 * 86400.0
 def duration(text: str) -> float:
     """Return the seconds of a time such as `90d`, `12h`, `1h30m`, `45s` or `45`."""
     if not _DURATION.fullmatch(text.strip()):
-        raise ArgumentTypeError(f"{text!r} is no time such as 90d, 12h, 30m or 45s")
+        raise ArgumentTypeError(f"{text!r} is not a time such as 90d, 12h, 30m or 45s")
     parts = _PART.findall(text)
     seconds = sum(float(number) * UNITS[unit or "s"] for number, unit in parts)
     if not 0 < seconds <= LONGEST:

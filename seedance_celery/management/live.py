@@ -17,7 +17,7 @@ from .. import clock
 from ..estimates import estimate, shown_progress
 from ..models import Video
 from .durations import spelled
-from .outcomes import has_ended, told
+from .outcomes import ended_as, has_ended, told
 
 __all__ = ["PlainView", "Silent", "View", "view_for", "watch"]
 
@@ -61,6 +61,9 @@ class View(contextlib.AbstractContextManager["View"], Protocol):
     def say(self, text: str) -> None:
         """Show one line of text."""
 
+    def conclude(self, videos: Sequence[Video]) -> bool:
+        """Show a table of how they stand now; return whether there is one."""
+
 
 class Silent(contextlib.AbstractContextManager[View]):
     """Shows nothing: for JSON."""
@@ -73,6 +76,10 @@ class Silent(contextlib.AbstractContextManager[View]):
 
     def say(self, text: str) -> None:
         """Say nothing."""
+
+    def conclude(self, videos: Sequence[Video]) -> bool:
+        """Show no table."""
+        return False
 
 
 class PlainView(Silent):
@@ -141,6 +148,21 @@ class RichView(Silent):
     def say(self, text: str) -> None:
         """Write the text above the bars."""
         self._console.print(text, markup=False)
+
+    def conclude(self, videos: Sequence[Video]) -> bool:
+        """Draw the table."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(title_justify="left")
+        for column in ("video", "status", "took", "file"):
+            table.add_column(column, overflow="fold")
+        for video in videos:
+            style = "green" if video.status == Video.Status.COMPLETED else "yellow"
+            cells = (Text(str(video)), Text(ended_as(video), style), spelled(age(video)))
+            table.add_row(*cells, Text(video.file.name or "-"))
+        self._console.print(table)
+        return True
 
 
 def view_for(stdout: OutputWrapper, *, no_color: bool) -> View:

@@ -10,7 +10,10 @@ from django.core.management.base import CommandError
 
 from ..models import Video
 
-__all__ = ["EXIT_STATUSES", "Exit", "check_ends", "describe", "has_ended", "needs_person", "told"]
+__all__ = [
+    *("EXIT_STATUSES", "Exit", "check_ends", "describe", "ended_as", "has_ended"),
+    *("needs_person", "told"),
+]
 
 Status = Video.Status
 
@@ -47,20 +50,27 @@ def has_ended(video: Video) -> bool:
 
 
 def told(video: Video) -> str:
+    """Return a status with what explains it, the kept file included."""
+    return ended_as(video) if not video.file else _joined(video, video.file.name or "")
+
+
+def ended_as(video: Video) -> str:
     """Return a status with what explains it."""
     if video.status == Status.COMPLETED:
-        detail = _told_of_file(video)
-    elif needs_person(video):
-        detail = "adopt, buy again or give up: see seedance_track --help"
-    else:
-        detail = video.reason
+        return _joined(video, _told_of_file(video))
+    if needs_person(video):
+        return _joined(video, "adopt, buy again or give up: see seedance_track --help")
+    return _joined(video, video.reason)
+
+
+def _joined(video: Video, detail: str) -> str:
     status = str(video.get_status_display())
     return f"{status} ({_printable(detail)})" if detail else status
 
 
 def _told_of_file(video: Video) -> str:
     if video.file or not (video.store_wanted or video.store_error):
-        return video.file.name or ""
+        return ""
     return f"not stored: {video.store_error}" if video.store_error else "storing"
 
 
@@ -97,8 +107,12 @@ def check_ends(videos: Sequence[Video]) -> None:
     ended = [video for video in videos if has_ended(video)]
     bad = [video for video in ended if video.status != Status.COMPLETED or video.store_error]
     if bad:
-        message = f"{len(bad)} of {len(videos)} ended otherwise than asked for."
+        message = f"{_counted(bad, videos)} ended otherwise than asked for."
         raise CommandError(message, returncode=Exit.ENDED_OTHERWISE)
-    if len(ended) < len(videos):
-        message = f"{len(videos) - len(ended)} of {len(videos)} still run, and go on by themselves."
+    if running := [video for video in videos if not has_ended(video)]:
+        message = f"{_counted(running, videos)} not ended yet; workers go on with it."
         raise CommandError(message, returncode=Exit.STILL_RUNNING)
+
+
+def _counted(some: Sequence[Video], videos: Sequence[Video]) -> str:
+    return "The video has" if len(videos) == 1 else f"{len(some)} of {len(videos)} videos have"

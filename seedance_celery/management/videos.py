@@ -69,34 +69,39 @@ class VideoCommand(BaseCommand):
         Raises the `CommandError` whose exit status says how they ended.
         """
         waits = options["wait"] or options["wait_timeout"] is not None
+        view: View = Silent()
+        if waits and not options["json"]:
+            view = view_for(self.stdout, no_color=options.get("no_color", False))
         if waits:
-            videos = self._watched(videos, options)
-        show_url = options["show_url"]
-        if options["json"]:
-            found = {"videos": [describe(video, show_url=show_url) for video in videos]}
-            self.stdout.write(json.dumps(found, cls=DjangoJSONEncoder, indent=2))
-        else:
-            for video in videos:
-                self._tell(video, show_url=show_url)
+            videos = self._watched(videos, view, options["wait_timeout"])
+        self._conclude(videos, view, options)
         if waits:
             check_ends(videos)
 
-    def _watched(self, videos: Sequence[Video], options: dict[str, Any]) -> list[Video]:
-        view: View = Silent()
-        if not options["json"]:
-            view = view_for(self.stdout, no_color=options.get("no_color", False))
+    def _watched(self, videos: Sequence[Video], view: View, timeout: float | None) -> list[Video]:
         try:
-            return watch([video.pk for video in videos], view, options["wait_timeout"])
+            return watch([video.pk for video in videos], view, timeout)
         except KeyboardInterrupt:
             names = " ".join(str(video.pk) for video in videos)
             message = f"Interrupted; nothing is lost. Go on with: seedance_track {names} --wait"
             raise CommandError(message, returncode=Exit.INTERRUPTED) from None
 
-    def _tell(self, video: Video, *, show_url: bool) -> None:
+    def _conclude(self, videos: Sequence[Video], view: View, options: dict[str, Any]) -> None:
+        show_url = options["show_url"]
+        if options["json"]:
+            found = {"videos": [describe(video, show_url=show_url) for video in videos]}
+            self.stdout.write(json.dumps(found, cls=DjangoJSONEncoder, indent=2))
+            return
+        is_told = view.conclude(videos)
+        for video in videos:
+            if not is_told:
+                self._tell(video)
+            if show_url and video.video_url:
+                self.stdout.write(video.video_url)
+
+    def _tell(self, video: Video) -> None:
         style = self.style.SUCCESS if video.status == Video.Status.COMPLETED else self.style.WARNING
         self.stdout.write(f"{video.pk}  {video.api_id or '-'}  {style(told(video))}")
-        if show_url and video.video_url:
-            self.stdout.write(video.video_url)
 
 
 @contextmanager

@@ -12,14 +12,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
+from playwright import sync_api
 
 import seedance_celery.simulator
+from tests.browser.pages import Tab
 from tests.harness.services import CI
-
-try:
-    from playwright import sync_api
-except ImportError:
-    sync_api = None  # type: ignore[assignment]
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 KITE = Path(seedance_celery.simulator.__file__).parent / "media" / "kite.mp4"
@@ -37,8 +34,6 @@ ARGUMENTS = [
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """The system's Chromium; skipped by name where it is absent."""
-    if sync_api is None:
-        pytest.skip("needs playwright (pip install playwright)")
     if CHROMIUM is None:
         message = "needs Chromium (apt-get install chromium, or set CHROMIUM to its path)"
         pytest.fail(message, pytrace=False) if CI else pytest.skip(message)
@@ -59,33 +54,6 @@ def _site(settings: Any, tmp_path: Path) -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
-
-
-class Tab:
-    """A page of a signed-in superuser, and what its console said."""
-
-    def __init__(self, context: Any, url: str) -> None:
-        self.context = context
-        self.url = url
-        self.page = context.new_page()
-        self.said: list[str] = []
-        self.page.on("console", lambda message: self._hear(message.type, message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.set_default_timeout(15_000)
-
-    def _hear(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning"):
-            self.said.append(text)
-
-    def open(self, path: str) -> Any:
-        """Go to a path of the site."""
-        self.page.goto(self.url + path)
-        return self.page
-
-    def shows(self, *texts: str) -> None:
-        """Wait until the page shows all of these."""
-        for text in texts:
-            sync_api.expect(self.page.get_by_text(text).first).to_be_visible(timeout=15_000)
 
 
 @pytest.fixture

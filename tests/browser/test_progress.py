@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
+from playwright import sync_api
+from playwright.sync_api import expect
 
 from seedance_celery.models import Video
-from tests.browser.conftest import Tab, sync_api
+from tests.browser.pages import Tab, bar, play, serious
 from tests.web.rows import make
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-expect = sync_api.expect
-
-ADMIN = "/admin/seedance_celery/video/"
 
 
 def running(**changes: Any) -> Video:
@@ -37,18 +34,6 @@ def path(*videos: Video) -> str:
     return "/page/?" + "&".join(f"id={video.pk}" for video in videos)
 
 
-def bar(page: Any) -> Any:
-    return page.get_by_role("progressbar")
-
-
-def serious(page: Any, part: str = "html") -> list[str]:
-    # Axe takes what is behind a page for white, whatever its colour scheme.
-    page.evaluate("document.body.style.background ||= 'Canvas'")
-    violations = Axe().run(page, context=part).response["violations"]
-    found = [v for v in violations if v["impact"] in ("serious", "critical")]
-    return [f"{v['id']}: {node['html'][:200]}" for v in found for node in v["nodes"]]
-
-
 def test_the_bar_moves_and_the_video_plays(tab: Tab) -> None:
     video = running(status="queued", progress=0)
     page = tab.open(path(video))
@@ -60,8 +45,7 @@ def test_the_bar_moves_and_the_video_plays(tab: Tab) -> None:
     tab.shows("Ready")
     player = page.locator("video")
     expect(player).to_be_visible()
-    played = "v => v.play().then(() => new Promise(r => v.ontimeupdate = () => r(v.currentTime)))"
-    assert player.evaluate(played) >= 0
+    assert play(player) > 0
     expect(bar(page)).to_be_hidden()
 
 
@@ -75,6 +59,7 @@ def test_a_failure_has_words_and_the_page_stops_asking(tab: Tab) -> None:
         pass
 
 
+@pytest.mark.full
 def test_the_bar_never_goes_back(tab: Tab) -> None:
     video = running(progress=60)
     page = tab.open(path(video))
@@ -114,7 +99,7 @@ def test_offline_says_so_and_being_back_catches_up(tab: Tab) -> None:
     tab.context.set_offline(False)
     expect(bar(page)).to_have_attribute("aria-valuenow", "90", timeout=15_000)
     expect(page.get_by_text("You are offline.")).to_be_hidden()
-    tab.said = [text for text in tab.said if "ERR_INTERNET_DISCONNECTED" not in text]
+    tab.forgive("ERR_INTERNET_DISCONNECTED")
 
 
 def test_a_server_that_restarts_is_told_and_asked_again(tab: Tab) -> None:
@@ -127,9 +112,10 @@ def test_a_server_that_restarts_is_told_and_asked_again(tab: Tab) -> None:
     change(video, progress=90)
     expect(bar(page)).to_have_attribute("aria-valuenow", "90", timeout=20_000)
     expect(page.get_by_text("The server does not answer.")).to_be_hidden()
-    tab.said = [text for text in tab.said if "ERR_CONNECTION_REFUSED" not in text]
+    tab.forgive("ERR_CONNECTION_REFUSED")
 
 
+@pytest.mark.full
 def test_a_busy_server_decides_when_it_is_asked_again(tab: Tab) -> None:
     page, asked = tab.page, []
     busy = {"status": 503, "headers": {"Retry-After": "60"}, "body": "busy"}
@@ -138,15 +124,17 @@ def test_a_busy_server_decides_when_it_is_asked_again(tab: Tab) -> None:
     tab.shows("The server does not answer. Trying again.")
     page.wait_for_timeout(5000)
     assert len(asked) == 1
-    tab.said = [text for text in tab.said if "503" not in text]
+    tab.forgive("503")
 
 
+@pytest.mark.full
 def test_a_login_that_expired_is_told(tab: Tab) -> None:
     tab.open(path(running()))
     tab.context.clear_cookies()
     tab.shows("This page may no longer see the video.")
 
 
+@pytest.mark.full
 def test_a_redirect_to_a_login_page_is_told(tab: Tab) -> None:
     login = {"status": 200, "content_type": "text/html", "body": "<h1>Sign in</h1>"}
     tab.page.route("**/videos/**", lambda route: route.fulfill(**login))
@@ -154,6 +142,7 @@ def test_a_redirect_to_a_login_page_is_told(tab: Tab) -> None:
     tab.shows("This page may no longer see the video.")
 
 
+@pytest.mark.full
 def test_a_page_that_slept_catches_up_when_it_wakes(tab: Tab) -> None:
     page = tab.page
     page.clock.install()
@@ -173,6 +162,7 @@ def test_a_page_that_slept_catches_up_when_it_wakes(tab: Tab) -> None:
     tab.shows("Ready")
 
 
+@pytest.mark.full
 def test_two_tabs_show_the_same(new_context: Any, live_server: Any) -> None:
     context, video = new_context(), running()
     tabs = [Tab(context, live_server.url) for _ in range(2)]
@@ -199,13 +189,15 @@ def test_without_javascript_the_state_and_a_link_are_there(
     assert tab.said == []
 
 
+@pytest.mark.full
 def test_a_link_that_has_expired_is_told(tab: Tab) -> None:
     gone = f"{tab.url}/media/gone.mp4?signature=x"
     tab.open(path(make("completed", video_url=gone)))
     tab.shows("The link to this video has expired")
-    tab.said = [text for text in tab.said if "404" not in text]
+    tab.forgive("404")
 
 
+@pytest.mark.full
 def test_a_video_whose_url_is_not_for_the_endpoint_asks_for_a_reload(tab: Tab) -> None:
     video = running()
     page = tab.open(path(video))
@@ -214,11 +206,21 @@ def test_a_video_whose_url_is_not_for_the_endpoint_asks_for_a_reload(tab: Tab) -
     expect(page.locator("video")).to_be_visible()
 
 
+@pytest.mark.full
 def test_an_unwell_api_is_told(tab: Tab) -> None:
     video = running()
     tab.open(path(video))
     change(video, errors=5)
     tab.shows("The provider is not answering well.")
+
+
+@pytest.mark.full
+def test_a_violation_of_the_policy_would_be_heard(tab: Tab) -> None:
+    page = tab.open(path(running()))
+    page.evaluate("document.body.append(document.createElement('style'))")
+    page.evaluate("document.querySelector('style').textContent = 'p { color: red }'")
+    assert "Content Security Policy" in tab.said[0]
+    tab.forgive("Content Security Policy")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -230,6 +232,7 @@ def test_every_state_is_accessible(new_context: Any, live_server: Any, scheme: s
     assert serious(page) == []
 
 
+@pytest.mark.full
 def test_a_page_that_is_always_light_stays_readable_on_a_dark_system(
     new_context: Any, live_server: Any
 ) -> None:
@@ -237,23 +240,3 @@ def test_a_page_that_is_always_light_stays_readable_on_a_dark_system(
     page = tab.open(path(*(make(status) for status in Video.Status.values)))
     page.evaluate("document.querySelector('meta[name=color-scheme]').remove()")
     assert serious(page) == []
-
-
-def test_the_admin_keeps_to_the_policy_and_plays(tab: Tab) -> None:
-    video = make("completed", file="kite.mp4")
-    make("create_unknown", api_id=None)
-    tab.open(ADMIN)
-    page = tab.open(f"{ADMIN}{video.pk}/change/")
-    expect(page.locator("video")).to_be_visible()
-
-
-def test_the_admin_is_accessible(new_context: Any, live_server: Any) -> None:
-    tab = Tab(new_context(), live_server.url)
-    videos = [make(status) for status in Video.Status.values]
-    # What stands around the content is Django's own.
-    assert serious(tab.open(ADMIN), "#content") == []
-    for video in videos:
-        assert serious(tab.open(f"{ADMIN}{video.pk}/change/"), "#content") == []
-
-
-pytestmark = pytest.mark.full

@@ -45,7 +45,7 @@ def test_a_failed_video_ends_with_status_1(site: Site) -> None:
 def test_a_video_that_still_runs_ends_with_status_3(site: Site) -> None:
     done = manage(site.env, "seedance_generate", "A kite [stuck]", "--wait-timeout", "1s")
     assert done.returncode == 3
-    assert "go on by themselves" in done.stderr
+    assert "The video has not ended yet" in done.stderr
 
 
 def test_storing_is_waited_for(site: Site) -> None:
@@ -99,6 +99,8 @@ def test_a_terminal_shows_a_bar(site: Site) -> None:
     assert "━" in drawn
     assert "\x1b[2K" in drawn
     assert "100%" in drawn
+    table = drawn.rpartition("┏")[2]
+    assert all(part in table for part in ("video", "took", "task_", "completed"))
 
 
 def test_a_terminal_without_rich_shows_lines(site: Site, tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def test_several_videos_are_watched_at_once(site: Site) -> None:
         pks.append(json.loads(recorded.stdout)["videos"][0]["pk"])
     done = manage(site.env, "seedance_track", *pks, "--wait")
     assert done.returncode == 1
-    assert "1 of 2 ended otherwise than asked for." in done.stderr
+    assert "1 of 2 videos have ended otherwise than asked for." in done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()[-2:]] == pks
 
 

@@ -76,6 +76,16 @@ def test_the_player_prefers_the_kept_file() -> None:
     assert SIGNATURE not in html
 
 
+def test_nothing_is_played_from_elsewhere_while_the_file_is_being_kept() -> None:
+    html = render("seedance_progress", make("completed", store_wanted=True))
+    assert "the file is being kept" in html
+    assert SIGNATURE not in html
+
+
+def test_what_could_not_be_kept_is_played_from_its_link() -> None:
+    assert SIGNATURE in render("seedance_progress", make("completed", store_error="too large"))
+
+
 def test_the_player_says_when_a_link_may_have_expired() -> None:
     old = timezone.now() - timedelta(hours=25)
     expired, fresh = make("completed", finished_at=old), make("completed")
