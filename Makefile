@@ -12,7 +12,7 @@ SOURCES := $(shell find seedance_celery -type f -not -name '*.pyc')
 # An editable package is imported from here; the demo's is installed, as a user's would be.
 export PYTHONPATH :=
 
-.PHONY: help test test-all chromium lint format demo run bench docs dist clean
+.PHONY: help test test-all chromium lint format screenshots demo run bench docs dist clean
 
 help:
 	@echo 'make test      the core suite (needs nothing; uses Redis, RabbitMQ, PostgreSQL, MariaDB)'
@@ -25,6 +25,7 @@ help:
 	@echo 'make bench     the benchmarks'
 	@echo 'make docs      the documentation'
 	@echo 'make dist      the wheel and the sdist, in dist/'
+	@echo 'make screenshots  the pictures of the documentation'
 	@echo 'make clean     remove what the others made'
 
 test: $(VENV)/.dev
@@ -57,6 +58,9 @@ run: $(DEMO)/.installed
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(ARGS)
+
+screenshots: $(VENV)/.dev
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest -m full tests/browser/test_screenshots.py
 
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -E -W -n --keep-going -b html docs docs/_build/html

@@ -1,4 +1,4 @@
-"""The admin and the endpoint on PostgreSQL, with 200,000 videos of three years."""
+"""The admin and the endpoint on PostgreSQL, with a million videos of three years."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ pytestmark = [
     pytest.mark.parametrize("database", ["postgres"], indirect=True),
 ]
 
-ROWS = 200_000
+ROWS = 1_000_000
 LIST = "/admin/seedance_celery/video/"
 TABLE = Video._meta.db_table
 
-# One in 5,000 renders, one in 20 failed; 2,000 rows are of another model.
-STARTED = "now() - n * interval '8 minutes'"
+# One in 25,000 renders, one in 20 failed; 10,000 rows are of another model.
+STARTED = "now() - n * interval '96 seconds'"
 OWN = {
     "id": "gen_random_uuid()",
     "api_id": "'task_' || n",
-    "status": "CASE WHEN n % 5000 = 0 THEN 'in_progress' WHEN n % 20 = 0 THEN 'failed' "
+    "status": "CASE WHEN n % 25000 = 0 THEN 'in_progress' WHEN n % 20 = 0 THEN 'failed' "
     "ELSE 'completed' END",
     "created_at": STARTED,
     "post_started_at": STARTED,
-    "finished_at": f"CASE WHEN n % 5000 <> 0 THEN {STARTED} + interval '90 seconds' END",
-    "overdue_at": "CASE WHEN n % 5000 = 0 THEN now() + interval '1 minute' END",
+    "finished_at": f"CASE WHEN n % 25000 <> 0 THEN {STARTED} + interval '90 seconds' END",
+    "overdue_at": "CASE WHEN n % 25000 = 0 THEN now() + interval '1 minute' END",
     "model": "CASE WHEN n % 100 = 0 THEN 'seedance-2-5' ELSE 'doubao-seedance-2-0' END",
     "raw": "jsonb_build_object('text', repeat('x', 500))",
 }
