@@ -7,8 +7,10 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-PATIENCE = 15_000
-"""Milliseconds that a page has to show what it is asked for."""
+PATIENCE = 60_000
+"""Milliseconds that a page has to show what it is asked for: a limit for what never comes true."""
+
+expect.set_options(timeout=PATIENCE)
 
 
 class Tab:
@@ -35,7 +37,7 @@ class Tab:
     def shows(self, *texts: str) -> None:
         """Wait until the page shows all of these."""
         for text in texts:
-            expect(self.page.get_by_text(text).first).to_be_visible(timeout=PATIENCE)
+            expect(self.page.get_by_text(text).first).to_be_visible()
 
     def forgive(self, *texts: str) -> None:
         """Take out what a test has brought about itself, such as a lost connection."""

@@ -76,9 +76,9 @@ def test_a_film_is_asked_for_rendered_and_played(tab: Tab, gallery: Gallery) -> 
     expect(bar(card)).to_be_visible()
     before = int(bar(card).get_attribute("aria-valuenow") or 0)
     gallery.simulate("advance", seconds=4)
-    expect(bar(card)).not_to_have_attribute("aria-valuenow", str(before), timeout=15_000)
+    expect(bar(card)).not_to_have_attribute("aria-valuenow", str(before))
     gallery.simulate("advance", seconds=RENDER)
-    expect(card.locator("video")).to_be_visible(timeout=15_000)
+    expect(card.locator("video")).to_be_visible()
     expect(bar(card)).to_be_hidden()
     assert play(card.locator("video")) > 0
     page = tab.open("/")
@@ -92,13 +92,13 @@ def test_a_failure_is_told_and_tried_again(tab: Tab, gallery: Gallery) -> None:
     card = order(tab, "A famous face")
     expect(card.get_by_role("button", name="Try again")).to_be_hidden()
     gallery.simulate("advance", seconds=RENDER)
-    expect(card).to_contain_text("The provider could not make this video", timeout=15_000)
+    expect(card).to_contain_text("The provider could not make this video")
     expect(card).to_contain_text("moderation refused")
     card.get_by_role("button", name="Try again").click()
     page = tab.page
     page.wait_for_url(re.compile("/films/"))
     gallery.simulate("advance", seconds=RENDER)
-    expect(page.locator("video")).to_be_visible(timeout=15_000)
+    expect(page.locator("video")).to_be_visible()
     tab.shows("Rendered", "Download")
 
 
@@ -108,17 +108,17 @@ def test_a_reload_in_the_middle_changes_nothing(tab: Tab, gallery: Gallery) -> N
     page.reload()
     expect(bar(page)).to_be_visible()
     gallery.simulate("advance", seconds=RENDER)
-    expect(page.locator("video")).to_be_visible(timeout=15_000)
+    expect(page.locator("video")).to_be_visible()
 
 
 @pytest.mark.full
 def test_offline_and_back(tab: Tab, gallery: Gallery) -> None:
     card = order(tab, "A ferry")
     tab.context.set_offline(True)
-    expect(card).to_contain_text("You are offline.", timeout=15_000)
+    expect(card).to_contain_text("You are offline.")
     gallery.simulate("advance", seconds=RENDER)
     tab.context.set_offline(False)
-    expect(card.locator("video")).to_be_visible(timeout=15_000)
+    expect(card.locator("video")).to_be_visible()
     tab.forgive("ERR_INTERNET_DISCONNECTED")
 
 
@@ -128,9 +128,9 @@ def test_two_tabs_follow_the_same_film(tab: Tab, gallery: Gallery) -> None:
     second = Tab(tab.context, tab.url)
     second.open("/")
     gallery.simulate("advance", seconds=RENDER)
-    expect(second.page.locator(".card").first.locator("video")).to_be_visible(timeout=15_000)
+    expect(second.page.locator(".card").first.locator("video")).to_be_visible()
     first.bring_to_front()
-    expect(first.locator("video")).to_be_visible(timeout=15_000)
+    expect(first.locator("video")).to_be_visible()
     assert second.said == []
 
 
@@ -154,7 +154,7 @@ def test_without_javascript_a_link_refreshes(new_tab: Any, gallery: Gallery) -> 
 def test_a_login_that_has_expired_is_told(tab: Tab) -> None:
     card = order(tab, "A chapel")
     tab.context.clear_cookies()
-    expect(card).to_contain_text("This page may no longer see the video.", timeout=15_000)
+    expect(card).to_contain_text("This page may no longer see the video.")
 
 
 @pytest.mark.full
@@ -163,11 +163,11 @@ def test_a_web_server_that_restarts_is_waited_for(tab: Tab, gallery: Gallery) ->
     assert gallery.web is not None
     gallery.web.kill()
     try:
-        expect(card).to_contain_text("The server does not answer.", timeout=15_000)
+        expect(card).to_contain_text("The server does not answer.")
         gallery.simulate("advance", seconds=RENDER)
     finally:
         gallery.start_web()
-    expect(card.locator("video")).to_be_visible(timeout=60_000)
+    expect(card.locator("video")).to_be_visible()
     tab.forgive("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE")
 
 
@@ -175,7 +175,7 @@ def test_a_web_server_that_restarts_is_waited_for(tab: Tab, gallery: Gallery) ->
 def test_what_has_not_changed_is_304(tab: Tab, gallery: Gallery) -> None:
     gallery.simulate("next", scenario="stuck=600")
     order(tab, "A glacier")
-    with tab.page.expect_response(lambda answer: answer.status == 304, timeout=20_000):
+    with tab.page.expect_response(lambda answer: answer.status == 304):
         pass
 
 

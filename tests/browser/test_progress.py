@@ -39,7 +39,7 @@ def test_the_bar_moves_and_the_video_plays(tab: Tab) -> None:
     page = tab.open(path(video))
     tab.shows("In the queue")
     change(video, progress=50)
-    expect(bar(page)).to_have_attribute("aria-valuenow", "50", timeout=15_000)
+    expect(bar(page)).to_have_attribute("aria-valuenow", "50")
     expect(bar(page)).to_have_attribute("aria-valuetext", "Rendering, 50 %")
     complete(video)
     tab.shows("Ready")
@@ -76,7 +76,7 @@ def test_a_reload_in_the_middle_goes_on(tab: Tab) -> None:
     page.reload()
     expect(bar(page)).to_have_attribute("aria-valuenow", "70")
     change(video, progress=80)
-    expect(bar(page)).to_have_attribute("aria-valuenow", "80", timeout=15_000)
+    expect(bar(page)).to_have_attribute("aria-valuenow", "80")
 
 
 def test_all_bars_of_a_page_are_one_request_and_an_unchanged_one_is_304(tab: Tab) -> None:
@@ -97,7 +97,7 @@ def test_offline_says_so_and_being_back_catches_up(tab: Tab) -> None:
     tab.shows("You are offline.")
     change(video, progress=90)
     tab.context.set_offline(False)
-    expect(bar(page)).to_have_attribute("aria-valuenow", "90", timeout=15_000)
+    expect(bar(page)).to_have_attribute("aria-valuenow", "90")
     expect(page.get_by_text("You are offline.")).to_be_hidden()
     tab.forgive("ERR_INTERNET_DISCONNECTED")
 
@@ -110,7 +110,7 @@ def test_a_server_that_restarts_is_told_and_asked_again(tab: Tab) -> None:
     tab.shows("The server does not answer. Trying again.")
     page.unroute("**/videos/**")
     change(video, progress=90)
-    expect(bar(page)).to_have_attribute("aria-valuenow", "90", timeout=20_000)
+    expect(bar(page)).to_have_attribute("aria-valuenow", "90")
     expect(page.get_by_text("The server does not answer.")).to_be_hidden()
     tab.forgive("ERR_CONNECTION_REFUSED")
 
