@@ -38,7 +38,9 @@ def play_simulated(simulator: SimulatorServer) -> int:
     console.print(
         f"The simulator sold {simulator.app.charges} videos and was polled {polls} times."
     )
-    return _verdict(scenes, is_good=is_good)
+    status = _verdict(scenes, is_good=is_good)
+    console.print("Next: make run starts a gallery to click through.")
+    return status
 
 
 def play_live(*, ask: bool) -> int:
