@@ -55,7 +55,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(celery|django|kombu|requests|collections|datetime|uuid|types|typing)(\..*)?"),
     (
         r"py:.*",
-        r"(?:[\w.]*\.)?(Any|Callable|Iterable|Iterator|Mapping|Sequence|TracebackType|Self)",
+        r"(?:[\w.]*\.)?(Any|Callable|Container|Iterable|Iterator|Mapping|Sequence|TracebackType|Self)",
     ),
     (r"py:.*", r"(?:[\w.]*\.)?(Celery|HttpRequest|HttpResponseBase|Response|Task|DjangoTask)"),
 ]

@@ -20,7 +20,7 @@ from django.dispatch import Signal
 from django.test import override_settings
 
 import seedance_celery.management.commands
-from seedance_celery import conf, exceptions, shortcuts, signals, tasks, testing
+from seedance_celery import conf, exceptions, forms, shortcuts, signals, tasks, testing
 from seedance_celery.models import Video
 from seedance_celery.models.actions import Actions
 from seedance_celery.status import ShownVideo
@@ -152,7 +152,10 @@ def test_every_task_and_shortcut_is_explained() -> None:
         "poll_video",
         "store_video",
     }
-    assert re.findall(r"autofunction:: (\w+)", _text("shortcuts")) == shortcuts.__all__
+    assert re.findall(r"autofunction:: (\w+)", _text("shortcuts")) == [
+        *shortcuts.__all__,
+        *forms.__all__,
+    ]
 
 
 def test_every_method_of_a_video_is_explained() -> None:
