@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 from celery.exceptions import Ignore
 from celery.signals import before_task_publish, task_failure, task_revoked, task_success
-from django.db import Error, connections
+from django.db import Error, connections, transaction
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
-from . import clock, dispatch, keep
+from . import clock, dispatch, keep, uploads
 from .models import KeptTask, Video
 
 __all__: list[str] = []
@@ -101,3 +102,6 @@ def on_delete(sender: Any, instance: Video, **kwargs: Any) -> None:
     """Refuse to delete a video that is being bought or rendered: it is paid for."""
     if Video.objects.primary().unfinished().filter(pk=instance.pk).exists():
         raise Video.unfinished_error(instance)
+    if instance.images:
+        # Of a create that was given up, and could have been bought again with them.
+        transaction.on_commit(partial(uploads.remove, instance.images), using=instance.db)

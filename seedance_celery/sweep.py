@@ -1,7 +1,7 @@
 """The sweep: sends again what went missing.
 
-Two indexed queries when nothing is wrong. Many sweeps at once need no lock: each row is taken by
-a guarded update, and only the winner sends.
+Two indexed queries and one small update when nothing is wrong. Many sweeps at once need no lock:
+each row is taken by a guarded update, and only the winner sends.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.db.models import F
 
 from . import clock, dispatch, limits
 from .conf import get_settings
-from .models import KeptTask, Poller, Video
+from .models import KeptTask, Poller, Upkeep, Video
 from .signed_urls import expires_at
 
 __all__ = ["Swept", "prune", "sweep"]
@@ -52,6 +52,7 @@ def sweep() -> Swept:
         limits.call_next(name)
     if settings.prune_after is not None:
         swept.pruned = prune(settings.prune_after)
+    Upkeep.objects.note_sweep()
     if swept.loops or swept.tasks:
         logger.info("Sent %s poll loops and %s kept tasks again", swept.loops, swept.tasks)
     return swept

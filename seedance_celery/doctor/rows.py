@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import clock
 from ..conf import get_settings
-from ..models import AccountState, KeptTask, Video
+from ..models import AccountState, KeptTask, Upkeep, Video
 from .findings import Found, bad, good, unsure
 
 __all__ = ["look_at_accounts", "look_at_sweep", "look_at_videos"]
@@ -34,7 +34,19 @@ def look_at_sweep() -> Iterator[Found]:
         )
         yield unsure("nothing is overdue, and SWEEP_INTERVAL is 0: workers do not sweep", hint)
     else:
-        yield good("nothing is overdue")
+        yield _look_at_last_sweep(late)
+
+
+def _look_at_last_sweep(late: float) -> Found:
+    last: Any = Upkeep.objects.primary().annotate(now=clock.now()).first()
+    if last is None:
+        return good("nothing is overdue; no sweep has run yet")
+    ago = (last.now - last.swept_at).total_seconds()
+    told = f"{ago:.0f} s" if ago < 600 else f"{ago / 60:.0f} minutes"
+    if ago > late:
+        hint = "Run a worker: it sweeps by its own timer."
+        return unsure(f"nothing is overdue, but the last sweep was {told} ago", hint)
+    return good(f"nothing is overdue; the last sweep was {told} ago")
 
 
 def look_at_accounts() -> Iterator[Found]:

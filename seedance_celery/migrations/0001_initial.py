@@ -60,6 +60,20 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Upkeep",
+            fields=[
+                (
+                    "id",
+                    models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False),
+                ),
+                ("swept_at", models.DateTimeField(verbose_name="swept at")),
+            ],
+            options={
+                "verbose_name": "upkeep",
+                "verbose_name_plural": "upkeep",
+            },
+        ),
+        migrations.CreateModel(
             name="Poller",
             fields=[
                 (

@@ -3,6 +3,7 @@
 from .account import AccountState
 from .kept import KeptTask
 from .poller import Poller
+from .upkeep import Upkeep
 from .video import Video
 
-__all__ = ["AccountState", "KeptTask", "Poller", "Video"]
+__all__ = ["AccountState", "KeptTask", "Poller", "Upkeep", "Video"]

@@ -20,6 +20,7 @@ from seedance_celery.models import AccountState, Video
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.simulator import SimulatorApp
 from seedance_celery.simulator.server import SimulatorServer
+from seedance_celery.sweep import sweep
 from seedance_celery.testing import Seedance
 from tests.conftest import SiteFactory
 from tests.harness.services import REDIS
@@ -107,6 +108,24 @@ def test_what_no_sweep_has_sent_is_red(kit: Seedance) -> None:
     [finding] = look("sweep")
     assert finding.state is State.FAILED
     assert "1 poll loops and 1 kept tasks are overdue" in finding.message
+
+
+def test_the_last_sweep_is_told_and_one_that_is_long_ago_as_a_warning(kit: Seedance) -> None:
+    sweep()
+    kit.clock.advance(20)
+    [finding] = look("sweep")
+    assert (finding.state, finding.message) == (
+        State.OK,
+        "nothing is overdue; the last sweep was 20 s ago",
+    )
+    kit.clock.advance(3580)
+    [finding] = look("sweep")
+    assert (finding.state, finding.message) == (
+        State.WARNING,
+        "nothing is overdue, but the last sweep was 60 minutes ago",
+    )
+    sweep()
+    assert states(look("sweep")) == ["ok"]
 
 
 def test_a_sweep_that_is_turned_off_is_told(kit: Seedance) -> None:

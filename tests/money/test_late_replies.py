@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from celery import chain
+from django.core.files.storage import default_storage
 from django.db import OperationalError, connection
 
 from seedance_celery import accounts, limits
@@ -228,18 +230,27 @@ def test_what_no_database_takes_is_told_with_its_id(
     assert row.current().status == "completed"
 
 
-def test_a_row_with_copies_keeps_them_until_its_end(kit: Seedance) -> None:
-    """The images of an unknown create may be needed once more."""
-    import io
-
-    from django.core.files.storage import default_storage
-
+def unknown_with_a_copy(kit: Seedance) -> tuple[Video, str]:
+    """Return a video whose create is unknown, and the copy of its image."""
     image = io.BytesIO(b"\xff\xd8\xff" + b"x" * 100)
     kit.next_video("create_dropped")
     video = generate_video("A kite", images=[image])
     ((name, is_copy),) = video.images
     assert is_copy
     kit.run_until_done()
+    return video, name
+
+
+def test_the_copies_of_a_deleted_row_go_with_it(kit: Seedance) -> None:
+    video, name = unknown_with_a_copy(kit)
+    given_up(kit, video)
+    assert default_storage.exists(name)
+    video.current().delete()
+    assert not default_storage.exists(name)
+
+
+def test_a_row_with_copies_keeps_them_while_it_may_be_bought_again(kit: Seedance) -> None:
+    video, name = unknown_with_a_copy(kit)
     assert (video.current().status, default_storage.exists(name)) == ("create_unknown", True)
     assert video.buy_again()
     kit.run_until_done()
