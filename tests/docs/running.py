@@ -6,6 +6,7 @@ import configparser
 import copy
 import importlib
 import json
+import logging.config
 import os
 import shlex
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from celery import Celery
 from celery.app.defaults import NAMESPACES, flatten
 from celery.bin.celery import celery as celery_command
 from django.conf import settings
@@ -121,6 +123,7 @@ class Page:
         """Look at settings as `manage.py check` does, then live with them until the page ends."""
         unknown = [name for name in values if name.startswith("CELERY_") and not _is_celerys(name)]
         assert not unknown, f"Celery has no such settings: {unknown}"
+        _route(values)
         own = values.get("SEEDANCE", {})
         with override_settings(SEEDANCE=own, STORAGES=values["STORAGES"]):
             found = checks.run_checks(tags=["seedance"])
@@ -180,6 +183,17 @@ def _restore(signal: Signal, receivers: list[Any]) -> None:
 def _is_celerys(name: str) -> bool:
     known = {key for key, _ in flatten(NAMESPACES)}
     return name.removeprefix("CELERY_").lower() in known
+
+
+def _route(values: dict[str, Any]) -> None:
+    """Look whether a Celery app with these settings has the queues that they name."""
+    app = Celery("page", set_as_current=False)
+    app.config_from_object(types.SimpleNamespace(**values), namespace="CELERY")
+    own = values.get("SEEDANCE", {})
+    named = {own[name] for name in ("QUEUE", "STORE_QUEUE") if name in own}
+    listed = {queue.name for queue in app.conf.task_queues or ()}
+    assert not listed or {*named, app.conf.task_default_queue} <= listed
+    logging.config.DictConfigurator({"version": 1, **values.get("LOGGING", {})})
 
 
 def _compare(block: Block) -> None:

@@ -225,6 +225,14 @@ def _s3(page: Page) -> Iterator[dict[str, Any]]:
     server.stop()
 
 
+@stage("docs/money.md")
+def _money(page: Page) -> Iterator[dict[str, Any]]:
+    yield _usual()
+    form = page.names["FilmForm"]
+    assert form({"prompt": "A kite", "seconds": 5}).is_valid()
+    assert list(form({"prompt": "A kite", "seconds": 99}).errors) == ["seconds"]
+
+
 @stage("docs/reference/signals.md")
 def _signals(page: Page) -> Iterator[dict[str, Any]]:
     order = _ordered("A kite")

@@ -21,6 +21,7 @@ from django.test import override_settings
 
 import seedance_celery.management.commands
 from seedance_celery import conf, exceptions, forms, shortcuts, signals, tasks, testing
+from seedance_celery.doctor import PROBES
 from seedance_celery.models import Video
 from seedance_celery.models.actions import Actions
 from seedance_celery.status import ShownVideo
@@ -133,6 +134,13 @@ def test_every_command_is_explained() -> None:
     names = sorted(module.name for module in pkgutil.iter_modules(path))
     assert sorted(re.findall(r"^## (seedance_\w+)$", _text("commands"), re.M)) == names
     assert sorted(re.findall(r"\{seedance-command\} (\w+)", _text("commands"))) == names
+
+
+def test_every_part_that_the_doctor_looks_at_is_explained() -> None:
+    text = (DOCS / "how-to" / "find-out-why-nothing-happens.md").read_text()
+    first = re.findall(r"^\| (`[^|]+) \|", text, re.M)
+    listed = {part for row in first for part in re.findall(r"`(\w+)`", row)}
+    assert {probe.part for probe in PROBES} <= listed
 
 
 def test_every_option_of_a_command_is_written() -> None:
