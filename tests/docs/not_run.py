@@ -9,6 +9,7 @@ from .markdown import Block
 
 LANGUAGES = {
     "": "a picture in characters",
+    "sql": "for PostgreSQL: test_code_blocks.py runs it there, where there is one",
     "text": "what something prints, or a picture in characters",
 }
 

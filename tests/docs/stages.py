@@ -193,6 +193,7 @@ def _operations(page: Page) -> Iterator[dict[str, Any]]:
     assert {video.pk for video in page.names["unknown"].all()} == set()
     assert adopted.current().api_id == "task_abc123"
     assert given_up.current().is_finished
+    assert given_up.adopt("task_that_turned_up")
     page.kit.run_until_done()
     assert bought_again.current().status == "completed"
     assert late.current().status == "completed"

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib import admin
 
 from seedance_celery.testing import Seedance
+from tests.harness import databases
 
 from .markdown import DOCS, Block, blocks, pages
 from .not_run import BLOCKS, PAGES, reason
@@ -90,6 +92,19 @@ def _pass(case: type[unittest.TestCase]) -> None:
     unittest.defaultTestLoader.loadTestsFromTestCase(case).run(result)
     assert result.testsRun
     assert result.wasSuccessful(), result.failures + result.errors
+
+
+SQL = [block for page in pages() for block in blocks(page) if block.language == "sql"]
+
+
+@pytest.mark.parametrize("block", SQL, ids=str)
+def test_the_sql_of_a_page_runs_on_postgresql(block: Block) -> None:
+    database = databases.create("postgres")
+    try:
+        with psycopg.connect(database.url) as connection:
+            connection.execute(block.text)
+    finally:
+        database.drop()
 
 
 def test_every_reason_not_to_run_a_block_has_its_block() -> None:

@@ -202,6 +202,14 @@ def test_a_python_name_that_a_page_gives_in_full_exists(page: str) -> None:
         assert _exists(name), f"{page} names {name}"
 
 
+@pytest.mark.parametrize("page", pages())
+def test_a_benchmark_that_a_page_names_exists(page: str) -> None:
+    named = re.findall(
+        r"(?:python -m benchmarks |make bench ARGS=\"?)(?!list)(\w+)", (ROOT / page).read_text()
+    )
+    assert all((ROOT / "benchmarks" / f"{name}.py").exists() for name in named), named
+
+
 @pytest.mark.parametrize(("spelled", "cls"), [("video", Video), ("seedance", testing.Seedance)])
 def test_a_method_that_a_page_names_exists(spelled: str, cls: type) -> None:
     for page in pages():
