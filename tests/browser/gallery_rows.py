@@ -65,6 +65,8 @@ def _film(owner: User, prompt: str, status: str, changes: dict[str, Any]) -> Non
     start = timezone.now() - age
     told = [[(start + timedelta(seconds=s)).isoformat(timespec="seconds"), e] for e, s in history]
     video = make(status, prompt=prompt, history=told, **{**times, **never, **changes})
+    raw = {"id": video.api_id, "object": "video", "status": status, "progress": video.progress}
+    Video.objects.filter(pk=video.pk).update(raw=raw if video.api_id else None)
     if never:
         waits = {"task": "seedance_celery.tasks.poll_video", "celery_id": str(uuid.uuid4())}
         KeptTask.objects.create(video=video, **waits)
