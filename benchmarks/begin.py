@@ -13,7 +13,7 @@ import django
 OURS = "seedance_celery.tasks.refresh_video"
 
 
-def main(name: str, ids: list[str]) -> None:
+def start(name: str, ids: list[str]) -> None:
     """Send a message for each video; for ours, insert its row as well."""
     django.setup()
     app = importlib.import_module("benchmarks.celery").app
@@ -28,4 +28,4 @@ def main(name: str, ids: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.stdin.read().split())
+    start(sys.argv[1], sys.stdin.read().split())

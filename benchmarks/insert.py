@@ -14,7 +14,7 @@ from datetime import timedelta
 import django
 
 
-def main(ids: list[str], shortest: float, longest: float) -> None:
+def start(ids: list[str], shortest: float, longest: float) -> None:
     """Insert and send."""
     django.setup()
     importlib.import_module("benchmarks.celery")
@@ -46,4 +46,4 @@ def main(ids: list[str], shortest: float, longest: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.stdin.read().split(), float(sys.argv[1]), float(sys.argv[2]))
+    start(sys.stdin.read().split(), float(sys.argv[1]), float(sys.argv[2]))

@@ -46,7 +46,9 @@ WAYS = [
 MAIN = [way for way in WAYS if way.key in ("ours", "a", "b")]
 VIDEOS = 60
 
-DEFAULT = [(Setup("https"), WAYS), (Setup("http"), WAYS)]
+# More than the worker can do: what is told then is its polls per second.
+SATURATED = (Setup("https", countdown=0.1), MAIN)
+DEFAULT = [(Setup("https"), WAYS), (Setup("http"), WAYS), SATURATED]
 FULL = [
     *DEFAULT,
     (Setup("https", broker="rabbitmq"), MAIN),
@@ -110,26 +112,30 @@ def rows(ways: list[Way], samples: dict[str, list[Sample]]) -> Iterator[list[str
         cpu = [s.cpu * 1000 for s in samples[way.key]]
         row = [way.label, f"{statistics.median(cpu):.1f} ({min(cpu):.1f} to {max(cpu):.1f})"]
         for other in ("a", "b"):
+            if not samples.get(other):
+                row.append("")
+                continue
             pairs = zip(samples[way.key], samples[other], strict=True)
             ratios = [mine.cpu / theirs.cpu for mine, theirs in pairs]
             middle = statistics.median(ratios)
             row.append(f"{middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+        row.append(f"{statistics.median(s.rate for s in samples[way.key]):.0f}")
         yield row
 
 
-HEAD = ["", "ms of CPU per poll", "of (a)", "of (b)"]
+HEAD = ["", "ms of CPU per poll", "of (a)", "of (b)", "polls a second"]
 
 
 def show(setup: Setup, lines: list[list[str]], *, markdown: bool) -> None:
     """Print a table."""
     if markdown:
-        print(f"\n**{setup}**\n\n| {' | '.join(HEAD)} |\n|---|---|---|---|")
+        print(f"\n**{setup}**\n\n| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
         for line in lines:
             print(f"| {' | '.join(line)} |")
         return
     print(f"\n{setup}")
     for line in [HEAD, *lines]:
-        print(f"{line[0]:<42} {line[1]:<22} {line[2]:<20} {line[3]}")
+        print(f"{line[0]:<42} {line[1]:<22} {line[2]:<20} {line[3]:<20} {line[4]}")
 
 
 def main(arguments: list[str] | None = None) -> None:

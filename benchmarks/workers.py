@@ -35,17 +35,24 @@ class Setup:
     """Seconds between two polls of a video, for every way."""
 
     def __str__(self) -> str:
-        return f"{self.scheme.upper()}, {self.broker}, {self.database}, {self.pool}"
+        load = ", saturated" if self.countdown < 1 else ""
+        return f"{self.scheme.upper()}, {self.broker}, {self.database}, {self.pool}{load}"
 
 
 class Measured:
     """A worker that runs, on a site of its own."""
 
-    def __init__(self, site: Site, setup: Setup, options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        site: Site,
+        setup: Setup,
+        options: tuple[str, ...] = (),
+        command: tuple[str, ...] = (sys.executable, "-m", "celery"),
+    ) -> None:
         self.site = site
-        command = [sys.executable, "-m", "celery", "-A", "benchmarks", "worker", *QUICK]
-        command += ["--pool", setup.pool, "--concurrency", str(setup.concurrency)]
-        command += ["--loglevel", "INFO", "--hostname", "bench@site", *options]
+        command = (*command, "-A", "benchmarks", "worker", *QUICK)
+        command += ("--pool", setup.pool, "--concurrency", str(setup.concurrency))
+        command += ("--loglevel", "INFO", "--hostname", "bench@site", *options)
         self.process = Process(command, site.env, site.folder / "worker.log")
         self._app = Celery(broker=site.broker.url, set_as_current=False)
         self._app.conf.update(site.broker.celery)
