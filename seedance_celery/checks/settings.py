@@ -20,28 +20,30 @@ DEFAULTS = Settings()
 
 
 @checks.register(TAG)
-def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
+def check_settings(databases: Any = None, **kwargs: Any) -> list[checks.CheckMessage]:
     """Report what is wrong with `SEEDANCE`: E001 to E007, W001, W010."""
     found = problems()
     if found:
         return [checks.Error(p.message, hint=p.hint, id=p.id) for p in found]
     settings = get_settings()
     return [
-        *(message for a in settings.accounts.values() for message in _check_key(a)),
+        *(message for a in settings.accounts.values() for message in _check_key(a, databases)),
         *_check_storage(settings),
         *_check_view_permission(settings),
         *_check_default_model(settings),
     ]
 
 
-def _check_key(account: Account) -> Iterator[checks.CheckMessage]:
+def _check_key(account: Account, databases: Any) -> Iterator[checks.CheckMessage]:
     # A callable is not asked: it may reach a secret manager over the network.
     source = account.api_key
     if isinstance(source, KeyPath):
         yield from _check_key_path(account, source)
     elif not callable(source) and not account.key().strip():
-        # No error: where an image is built, tests run or tables are made, there is no key.
-        yield warning(10, f"Account {account.name!r} has no API key.", _key_hint(account))
+        hint = _key_hint(account)
+        message = f"Account {account.name!r} has no API key."
+        # `migrate` and `test` name databases. Where tables are made or tests run, there is no key.
+        yield warning(10, message, hint) if databases else error(3, message, hint)
 
 
 def _key_hint(account: Account) -> str:

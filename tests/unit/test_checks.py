@@ -74,19 +74,27 @@ def test_what_the_reader_refuses_is_an_error_with_a_hint(
     assert found[f"seedance.{number}"].hint
 
 
-def test_a_missing_key_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COMETAPI_KEY", raising=False)
     found = look({})
-    assert "COMETAPI_KEY" in str(found["seedance.W010"].hint)
-    assert isinstance(found["seedance.W010"], checks.Warning)
+    assert "COMETAPI_KEY" in str(found["seedance.E003"].hint)
+    assert isinstance(found["seedance.E003"], checks.Error)
     monkeypatch.setenv("COMETAPI_KEY", KEY)
     assert look({}) == {}
 
 
+def test_tables_are_made_and_tests_run_without_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COMETAPI_KEY", raising=False)
+    with override_settings(SEEDANCE={}):
+        found = checks.run_checks(tags=["seedance"], databases=["default"])
+    assert [message.id for message in found] == ["seedance.W010"]
+    assert isinstance(found[0], checks.Warning)
+
+
 @pytest.mark.parametrize("key", ["", None])
-def test_an_account_without_a_key_is_a_warning(key: str | None) -> None:
+def test_an_account_without_a_key_is_an_error(key: str | None) -> None:
     found = look({**BASE, "ACCOUNTS": {"eu": {"API_KEY": key}}})
-    assert "SEEDANCE['ACCOUNTS']['eu']['API_KEY']" in str(found["seedance.W010"].hint)
+    assert "SEEDANCE['ACCOUNTS']['eu']['API_KEY']" in str(found["seedance.E003"].hint)
 
 
 @pytest.mark.parametrize("path", ["no.such.module", f"{__name__}.nothing", f"{__name__}.not_a_key"])
