@@ -114,6 +114,8 @@ def _label(video: Video) -> str:
         return _("Given up: it is not known whether it was bought")
     if _stored(video) == "storing":
         return _("Ready, the file is being kept")
+    if video.status == Status.CREATING and video.in_line_since is not None:
+        return _("Waiting for its turn")
     return str(_LABELS[Status(video.status)])
 
 

@@ -98,11 +98,15 @@ def _stored(video: Video) -> StoredFile:
 
 def _rescue(video: Video) -> StoreResult | StoreFailed | float:
     """Ask the API once for a new link; the same one means that the old has died for good."""
-    account = get_settings().account(video.account)
+    row = video.current()
+    held = accounts.wait_for(row.account, row.now) if row.troubled else None
+    if held is not None:
+        return held
     try:
-        task = accounts.client_for(account).retrieve(video.api_id or "")
+        task = accounts.client_of(row.account).retrieve(row.api_id or "")
     except ApiError as error:
-        return _later(video, error, error.retry_after)
+        return _later(video, error, accounts.learn(row, error) or error.retry_after)
+    accounts.learn(row, task)
     if not task.video_url or task.video_url == video.video_url:
         return _failed(video, "the link has expired, and the API has no new one")
     _rows(video).update(video_url=task.video_url, history=video.noted("a new link"))

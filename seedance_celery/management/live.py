@@ -224,5 +224,7 @@ def _peek(keys: Sequence[UUID], view: View) -> list[Seen] | None:
 
 def is_unheard(video: Video) -> bool:
     """Tell whether no worker has touched a create that is old enough."""
-    is_untouched = video.status == Video.Status.CREATING and video.post_started_at is None
+    # One that waits for its turn has been looked at.
+    marks = (video.post_started_at, video.in_line_since)
+    is_untouched = video.status == Video.Status.CREATING and marks == (None, None)
     return is_untouched and video.now - video.created_at > UNHEARD

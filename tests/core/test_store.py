@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.core.files.storage import FileSystemStorage
 
 from seedance_celery import dispatch
 from seedance_celery.exceptions import StoreFailed
-from seedance_celery.models import Video
+from seedance_celery.models import AccountState, Video
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.sweep import sweep
 from seedance_celery.tasks import create_video, poll_video, store_video
@@ -155,3 +156,17 @@ def test_after_an_outage_the_file_whose_link_dies_first_is_sent_for_first(kit: S
         "store-2",
         "store-0",
     ]
+
+
+def test_a_new_link_is_not_asked_for_while_the_key_is_held_back(kit: Seedance) -> None:
+    kit.next_video("file_expired")
+    video = generate_video("A kite")
+    kit.run_until_done()
+    asked = kit.simulator.counts["retrieve"]
+    later = kit.clock.time + timedelta(seconds=100)
+    AccountState.objects.create(name="default", strikes=1, hold_until=later)
+    video.store()
+    kit.advance(95)
+    assert kit.simulator.counts["retrieve"] == asked
+    kit.advance(60)
+    assert kit.simulator.counts["retrieve"] == asked + 1

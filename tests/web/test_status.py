@@ -229,3 +229,8 @@ def test_a_request_is_one_query(
         answer = Client().get(url)
     assert len(answer.json()["videos"]) == count
     assert json.loads(answer.content)["videos"][0]["estimate"]
+
+
+def test_a_create_that_waits_for_its_turn_says_so(staff: Client) -> None:
+    video = make("creating", api_id=None, post_started_at=None, in_line_since=timezone.now())
+    assert one(staff, video).json()["label"] == "Waiting for its turn"
