@@ -161,9 +161,9 @@ def ask(alias: str, query: Callable[[Session], T]) -> T:
 
 def _usual(alias: str) -> BaseDatabaseWrapper | None:
     """Return this thread's own connection where that is to be used, None for a kept one."""
-    own = {c.alias: c for c in connections.all(initialized_only=True)}.get(alias)
-    if own is not None and own.connection is not None:
-        return own
+    for own in connections.all(initialized_only=True):
+        if own.alias == alias and own.connection is not None:
+            return own
     # Django's test environment has an outbox.
     if _is_kept and _is_keepable(alias) and clock.is_real() and not hasattr(mail, "outbox"):
         return None

@@ -77,7 +77,8 @@ def recorded(task: VideoTask) -> dict[str, Any]:
         "api_created_at": task.created_at,
         "api_completed_at": task.completed_at,
         "request_id": task.request_id,
-        "raw": redact(task.raw),
+        # All but its `video_url` is redacted already.
+        "raw": redact(task.raw) if task.video_url else task.raw,
     }
 
 
