@@ -24,7 +24,7 @@ BATCH = {"POLLER": "batch"}
 def kit(transactional_db: None) -> Iterator[Seedance]:
     """A started kit whose videos are polled in batches."""
     canvas.ran.clear()
-    with Seedance(**BATCH) as seedance:
+    with Seedance(http=True, **BATCH) as seedance:
         yield seedance
 
 
