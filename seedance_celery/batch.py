@@ -64,8 +64,8 @@ def act(account: str, number: int, token: int) -> None:
         if poller is None:
             logger.debug("A stale message for poller %s/%s", account, number)
             return
-        progressed = _run(poller)
-        _go_on(poller)
+        progressed, pause = _run(poller)
+        _go_on(poller, pause)
     except Error as error:
         # What was claimed is due again by itself. The row of the poller may be out of reach, too.
         logger.info(
@@ -78,16 +78,19 @@ def act(account: str, number: int, token: int) -> None:
     _tell(progressed)
 
 
-def _run(poller: Poller) -> list[Video]:
-    """Ask for what is due of a poller's account; return the videos that progressed."""
+def _run(poller: Poller) -> tuple[list[Video], float]:
+    """Ask for what is due of a poller's account.
+
+    Returns the videos that progressed, and the seconds until another look is worth a message.
+    """
     if not dispatch.in_batches() or poller.account not in get_settings().accounts:
-        return []
+        return [], 0.0
     asking = _Run(poller)
     asking.go()
-    return asking.progressed
+    return asking.progressed, asking.pause
 
 
-def _go_on(poller: Poller) -> None:
+def _go_on(poller: Poller, pause: float) -> None:
     """Let a poller come again where its account has videos in work, else let it end."""
     settings = get_settings()
     resting = poller.rest()
@@ -98,8 +101,7 @@ def _go_on(poller: Poller) -> None:
     if wait is None or poller.account not in settings.accounts:
         resting.stop()
         return
-    # What is due in a moment is asked for together with more: one message for all of it.
-    resting.call(max(wait, min(TICK, settings.poll_countdown[0])) if wait > 0 else 0.0)
+    resting.call(max(wait, pause))
 
 
 def _tell(progressed: Iterable[Video]) -> None:
@@ -124,6 +126,7 @@ class _Run:
         self.poller = poller
         self.progressed: list[Video] = []
         self._settings = get_settings()
+        self._tick = min(TICK, self._settings.poll_countdown[0])
         self._ends_at = monotonic() + BATCH_RUN
         self._renewed_at = self._claimed_at = monotonic()
         self._is_mine = True
@@ -135,11 +138,18 @@ class _Run:
         """When the key was last refused or limited (`time.monotonic`)."""
         self._asked_to_wait: float | None = None
 
+    @property
+    def pause(self) -> float:
+        """What became due since the last look is asked for together with more, in a moment."""
+        if not self._is_caught_up:
+            return 0.0
+        return max(0.0, self._tick - (monotonic() - self._claimed_at))
+
     def go(self) -> None:
         with Askers(_ask, self._settings.batch_connections) as askers:
             self._claim(askers)
             while askers.pending:
-                answers = askers.collect(TICK, LINGER)
+                answers = askers.collect(self._tick, LINGER)
                 self._answered = len(answers)
                 self._keep(answers)
                 self._put_back(askers)
@@ -163,7 +173,7 @@ class _Run:
 
     def _may_claim(self) -> bool:
         now = monotonic()
-        is_soon = self._is_caught_up and now - self._claimed_at < TICK
+        is_soon = self._is_caught_up and now - self._claimed_at < self._tick
         return self._is_mine and now < self._ends_at and not is_soon
 
     def _allowed(self, found: list[Video]) -> list[Video]:
