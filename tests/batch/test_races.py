@@ -9,12 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.utils import timezone
 
 from seedance_celery.models import Poller, Video
 from seedance_celery.models.bulk import claim, move_all
 from tests.harness.databases import Database
+from tests.harness.processes import ROOT
 
 POLLERS = 6
 ROWS = 60
@@ -114,3 +115,18 @@ def test_of_many_who_call_one_sends(database: Database, monkeypatch: pytest.Monk
     # Sooner by more than a second is another call; later is none.
     assert Poller.objects.call("default", 10) == 0
     assert Poller.objects.call("default", 0) == 1
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_what_the_docs_tell_autovacuum_is_understood(database: Database) -> None:
+    page = (ROOT / "docs" / "scale.md").read_text()
+    statement = page.partition("```sql\n")[2].partition("```")[0]
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        cursor.execute("SELECT reloptions FROM pg_class WHERE relname = 'seedance_celery_video'")
+        assert "autovacuum_vacuum_cost_delay=0" in cursor.fetchone()[0]
+        cursor.execute(
+            "ALTER TABLE seedance_celery_video RESET (autovacuum_vacuum_scale_factor,"
+            " autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay,"
+            " autovacuum_analyze_scale_factor)"
+        )

@@ -20,6 +20,10 @@ PAGES = {
 
 BLOCKS = {
     (
+        "docs/scale.md",
+        "ALTER TABLE seedance_celery_video SET (",
+    ): "tests/batch/test_races.py runs it on PostgreSQL",
+    (
         "docs/how-to/migrate-from-a-polling-task.md",
         "@shared_task(bind=True, max_retries=60)",
     ): "what the reader has now, and is about to replace",
