@@ -278,3 +278,25 @@ def test_a_slower_copy_that_reads_in_progress_does_not_reopen_a_completed_video(
     assert (row.status, row.progress, row.history) == ("completed", 100, history)
     assert kit.signals("video_completed") == ["video_completed"]
     assert canvas.names() == ["publish"]
+
+
+def test_a_result_backend_that_fails_once_repeats_nothing(
+    kit: Seedance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Celery stores a result after the canvas has gone on, and would run errbacks here."""
+    backend: Any = poll_video.backend
+    store, failed = backend.mark_as_done, []
+
+    def mark_as_done(celery_id: str, *args: Any, **kwargs: Any) -> None:
+        if celery_id == the_task().celery_id and not failed:
+            failed.append(celery_id)
+            raise ConnectionError("the result backend is away")
+        store(celery_id, *args, **kwargs)
+
+    generate_video("A kite", link=publish.s(), link_error=refund.s())
+    monkeypatch.setattr(backend, "mark_as_done", mark_as_done)
+    with pytest.warns(RuntimeWarning, match="result backend is away"):
+        kit.run_until_done()
+    assert failed
+    assert canvas.names() == ["publish"]
+    assert not KeptTask.objects.filter(finished_at=None).exists()

@@ -16,7 +16,7 @@ class Hooks:
 
     def annotate_any(self) -> dict[str, Any]:
         """Return the attributes that every task gets."""
-        return {"@on_failure": _on_failure}
+        return {"on_failure": _on_failure}
 
     def annotate(self, task: Any) -> None:
         """Return nothing for a task of its own."""

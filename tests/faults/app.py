@@ -1,4 +1,4 @@
-"""An app of the test project: a point after the statement that ends a video."""
+"""An app of the test project: points after the statements that decide something."""
 
 from __future__ import annotations
 
@@ -9,8 +9,19 @@ from django.db.backends.signals import connection_created
 
 from tests.project import traps
 
-POINT = "sql.ended"
-"""Springs once the terminal status is committed, before anybody is told."""
+POINTS = {
+    "sql.ended": ("announce_tries", "history"),
+    "sql.announced": ('SET "announced_at"',),
+    "sql.published": ("published_at",),
+    "sql.decided": ('"error"',),
+    "sql.raised": ("raised_at",),
+}
+"""Springs once a statement that sets these columns is committed.
+
+Ended: the terminal status, before anybody is told. Announced: before what waits is sent.
+Published: before the kept task is finished. Decided: before errbacks. Raised: after those that
+run in the worker.
+"""
 
 
 class FaultsConfig(AppConfig):
@@ -30,7 +41,9 @@ def _watch(connection: Any, **kwargs: Any) -> None:
 
 def _spring(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
     result = execute(sql, params, many, context)
-    is_end = sql.startswith("UPDATE") and "announce_tries" in sql and "history" in sql
-    if is_end and not context["connection"].in_atomic_block:
-        traps.spring(POINT)
+    if sql.startswith("UPDATE") and not context["connection"].in_atomic_block:
+        changes = sql.partition(" WHERE ")[0]
+        for point, columns in POINTS.items():
+            if all(column in changes for column in columns):
+                traps.spring(point)
     return result

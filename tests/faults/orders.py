@@ -6,13 +6,13 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from celery import chain, current_app
+from celery import chain, chord, current_app, group
 from django.utils import timezone
 
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.tasks import create_video, poll_video
-from tests.project.tasks import errback, keep, slow
+from tests.project.tasks import errback, gather, keep, my_create, old_errback, slow
 
 
 def chains(tags: list[str]) -> list[str]:
@@ -25,12 +25,97 @@ def chains(tags: list[str]) -> list[str]:
     return ids
 
 
+def both_errbacks(tags: list[str]) -> None:
+    """Send a chain for each tag, with an errback of each kind."""
+    for tag in tags:
+        poll = poll_video.s().on_error(errback.s(tag=tag)).on_error(old_errback.s(tag=tag))
+        chain(create_video.s("A kite"), poll, keep.s(tag=tag)).apply_async()
+
+
+def expiring(tag: str, seconds: float) -> None:
+    """Send a chain whose first message expires after so many seconds."""
+    chain(create_video.s("A kite").set(expires=seconds), poll_video.s(), keep.s(tag=tag))()
+
+
+def expiring_soon(tags: list[str]) -> None:
+    """Send chains whose `poll_video` expires after five seconds, long before the video's end."""
+    for tag in tags:
+        poll = poll_video.s().set(expires=5)
+        chain(create_video.s("A kite"), poll, keep.s(tag=tag)).apply_async()
+
+
 def rows(tags: list[str]) -> float:
     """Call `generate_video` for each tag, as a view does; return the seconds that it took."""
     start = time.monotonic()
     for tag in tags:
         generate_video("A kite", link=keep.s(tag=tag), link_error=errback.s(tag=tag))
     return time.monotonic() - start
+
+
+def canvases(tags: list[str]) -> dict[str, int]:
+    """Send one canvas of each kind; return how often each tag is to run."""
+    first = tags[0]
+
+    def bought() -> Any:
+        return create_video.s("A kite")
+
+    def polled() -> Any:
+        return poll_video.s()
+
+    chain(bought(), polled(), keep.s(tag=f"{first}-chain")).apply_async()
+    inner = chain(polled(), keep.s(tag=f"{first}-nested"))
+    chain(bought(), chain(inner, keep.s(tag=f"{first}-nested-2"))).apply_async()
+    members = group(keep.s(tag=f"{first}-group-{n}") for n in range(2))
+    chain(bought(), polled(), members).apply_async()
+    after = group(keep.s(tag=f"{first}-body-{n}") for n in range(2))
+    chain(bought(), polled(), after, gather.s(tag=f"{first}-body")).apply_async()
+    parts = [chain(bought(), polled()) for _ in range(2)]
+    chord(parts, gather.s(tag=f"{first}-chord")).apply_async()
+    linked = polled()
+    for number in range(2):
+        linked.link(keep.s(tag=f"{first}-link-{number}"))
+    chain(bought(), linked).apply_async()
+    return {
+        f"{first}-{name}": 1
+        for name in (
+            "chain",
+            "nested",
+            "nested-2",
+            "group-0",
+            "group-1",
+            "body-0",
+            "body-1",
+            "body",
+            "chord",
+            "link-0",
+            "link-1",
+        )
+    }
+
+
+CANVASES = 7
+"""How many videos `canvases` waits for."""
+
+
+def with_sets(tags: list[str]) -> None:
+    """Send chains whose last step has an argument that no JSON can hold."""
+    for tag in tags:
+        later = keep.s(tag=tag, extra={1, 2})
+        chain(create_video.s("A kite"), poll_video.s(), later).apply_async()
+
+
+def one_id_for_two(tag: str) -> None:
+    """Send one chain twice, under the same Celery ids, for two videos."""
+    for _ in range(2):
+        api_id = my_create("A kite", "id")
+        poll = poll_video.s(api_id).set(task_id=f"{tag}-poll")
+        chain(poll, keep.s(tag=tag)).apply_async()
+
+
+def seconds_pass(seconds: float) -> bool:
+    """Let time pass in this process, for what can only be waited for."""
+    time.sleep(seconds)
+    return True
 
 
 def fill_queue(count: int, seconds: float) -> None:

@@ -1,21 +1,19 @@
-"""Workers that are killed, stopped and replaced."""
+"""Workers that are killed, stopped and replaced, and workers whose clock is wrong."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.conftest import SiteFactory, matrix
+from tests.conftest import matrix
 from tests.faults import orders
-from tests.faults.conftest import NewFlight
-from tests.faults.flight import SLOW
-
-BROKERS = ("redis", "rabbitmq", "rabbitmq-quorum", "sqla")
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+from tests.faults.conftest import NewFlight, NewPlace
+from tests.faults.flight import LIMIT
+from tests.faults.places import everywhere
 
 
-@pytest.mark.parametrize("broker", matrix(("redis",), BROKERS))
-def test_a_killed_worker(new_site: SiteFactory, new_flight: NewFlight, broker: str) -> None:
-    site = new_site(broker=broker, speed=SLOW, results_in="none")
+@everywhere("redis")
+def test_a_killed_worker(new_place: NewPlace, new_flight: NewFlight, place: str) -> None:
+    site = new_place(place)
     worker = site.worker()
     flight = new_flight(site).climb()
     worker.kill()
@@ -23,9 +21,9 @@ def test_a_killed_worker(new_site: SiteFactory, new_flight: NewFlight, broker: s
     flight.land()
 
 
-@pytest.mark.parametrize("broker", matrix(("rabbitmq",), BROKERS))
-def test_a_stopped_worker(new_site: SiteFactory, new_flight: NewFlight, broker: str) -> None:
-    site = new_site(broker=broker, speed=SLOW, results_in="none")
+@everywhere("rabbitmq")
+def test_a_stopped_worker(new_place: NewPlace, new_flight: NewFlight, place: str) -> None:
+    site = new_place(place)
     worker = site.worker()
     flight = new_flight(site).climb()
     second = site.start_worker()
@@ -34,12 +32,12 @@ def test_a_stopped_worker(new_site: SiteFactory, new_flight: NewFlight, broker: 
     flight.land()
 
 
-@pytest.mark.parametrize("broker", matrix(("redis",), BROKERS))
-def test_a_deploy(new_site: SiteFactory, new_flight: NewFlight, broker: str) -> None:
-    site = new_site(broker=broker, speed=0.5, results_in="none")
+@everywhere("redis")
+def test_a_deploy(new_place: NewPlace, new_flight: NewFlight, place: str) -> None:
+    site = new_place(place, speed=0.5)
     worker = site.worker()
     flight = new_flight(site, 20).take_off()
-    for _ in range(6):
+    for _ in range(3):
         new = site.worker()
         assert worker.term() == 0
         worker = new
@@ -47,8 +45,8 @@ def test_a_deploy(new_site: SiteFactory, new_flight: NewFlight, broker: str) -> 
 
 
 @pytest.mark.parametrize("pool", matrix(("threads", "gevent"), ("threads", "gevent", "solo")))
-def test_lost_loops_without_beat(new_site: SiteFactory, new_flight: NewFlight, pool: str) -> None:
-    site = new_site(speed=SLOW, results_in="none")
+def test_lost_loops_without_beat(new_place: NewPlace, new_flight: NewFlight, pool: str) -> None:
+    site = new_place()
     worker = site.worker(pool=pool)
     flight = new_flight(site).climb()
     worker.kill()
@@ -57,17 +55,14 @@ def test_lost_loops_without_beat(new_site: SiteFactory, new_flight: NewFlight, p
     flight.land()
 
 
-@pytest.mark.parametrize("offset", ["-5m", "+5m"])
-def test_a_worker_with_a_wrong_clock(
-    new_site: SiteFactory, new_flight: NewFlight, offset: str
-) -> None:
-    site = new_site(broker="rabbitmq", speed=SLOW, results_in="none")
-    worker = site.worker()
+@everywhere("rabbitmq")
+def test_workers_with_wrong_clocks(new_place: NewPlace, new_flight: NewFlight, place: str) -> None:
+    """One is five minutes ahead, the other behind: each holds what the other sent too long."""
+    site = new_place(place)
+    ahead, behind = (site.start_worker(skew=skew, concurrency=1) for skew in (300, -300))
+    ahead.wait_ready()
+    behind.wait_ready()
     flight = new_flight(site, 4).climb()
-    worker.kill()
-    site.worker(env={"LD_PRELOAD": FAKETIME, "FAKETIME": offset}, pool="threads")
     assert site.call(orders.deadlines_ahead)
-    flight.land()
-
-
-pytestmark = pytest.mark.full
+    # What the one behind holds for five minutes, the sweep sends again.
+    flight.land(within=2 * LIMIT)
