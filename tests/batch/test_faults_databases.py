@@ -2,8 +2,37 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from urllib.parse import urlsplit
+
 import pytest
 
-from tests.faults.test_databases import *  # noqa: F403
+from tests.conftest import SiteFactory
+from tests.faults.conftest import NewFlight
+from tests.faults.flight import SLOW
+from tests.faults.test_databases import test_a_database_that_is_away
+
+__all__ = ["test_a_database_that_is_away"]
 
 pytestmark = pytest.mark.full
+
+
+def test_an_sqlite_that_is_locked(new_site: SiteFactory, new_flight: NewFlight) -> None:
+    # A poller claims before it asks: the lock must come between the two.
+    site = new_site(database="sqlite", broker="sqla", speed=SLOW, results_in="none")
+    site.worker(concurrency=1)
+    flight = new_flight(site, 4).climb()
+    app = site.simulator.app
+    asked = len(app.requests)
+    hang = app.fault("hang", routes=["retrieve"])
+    site.wait_until(lambda: len(app.requests) > asked, 15, "a worker waits for an answer")
+    path = urlsplit(site.database.url).path[1:]
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        app.clear(hang)
+        asked = len(app.requests)
+        with pytest.raises(AssertionError):
+            site.wait_until(lambda: len(app.requests) > asked, 2)
+        connection.execute("ROLLBACK")
+    flight.land()
