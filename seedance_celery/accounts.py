@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Q
 
 from . import cadence, clock
-from .conf import Account, UnknownAccount, get_settings
+from .conf import KEY_VARIABLE, Account, UnknownAccount, get_settings
 from .exceptions import (
     ApiError,
     KeyMissing,
@@ -34,6 +34,7 @@ __all__ = [
     "hold",
     "learn",
     "learn_create",
+    "require_key",
     "wait_for",
     "wait_to_create",
 ]
@@ -80,6 +81,16 @@ def client_of(name: str) -> Client:
         return client_for(get_settings().account(name))
     except UnknownAccount as error:
         raise KeyMissing(str(error)) from error
+
+
+def require_key(name: str | None) -> None:
+    """Raise `KeyMissing` where an account has no key now; a worker would wait for one."""
+    account = get_settings().account(name)
+    if not account.key().strip():
+        raise KeyMissing(
+            f"Account {account.name} has no API key. Set {KEY_VARIABLE}, or "
+            f"SEEDANCE['API_KEY'] (in ACCOUNTS where there are several)."
+        )
 
 
 def wait_for(name: str, now: datetime, lease: float | None = None) -> float | None:
@@ -198,7 +209,10 @@ def _refused(name: str, error: ApiError) -> float:
     _strike(_state(name), seconds)
     states = AccountState.objects.primary().filter(name=name, refused_at__isnull=True)
     if states.update(refused_at=clock.now(), refused_reason=str(error)[:300]):
-        logger.error("The API refuses the key of account %s: %s", name, error)
+        if isinstance(error, KeyMissing):
+            logger.error("Account %s has no key to ask with: %s", name, error)
+        else:
+            logger.error("The API refuses the key of account %s: %s", name, error)
         account_refused.send_robust(sender=Video, account=name)
     return seconds
 

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from . import dispatch, limits, signals, uploads
 from .conf import get_settings
-from .models import Video
+from .models import KeptTask, Video
 
 __all__ = ["announce_again", "end", "finish", "next_late_poll", "settle"]
 
@@ -89,7 +89,11 @@ def _next_turn(video: Video) -> datetime | None:
 
 
 def _is_to_store(video: Video) -> bool:
-    return not video.file and (video.store_wanted or get_settings().auto_store)
+    if video.file or not (video.store_wanted or get_settings().auto_store):
+        return False
+    # A canvas that keeps the file itself needs no second task for it.
+    waiting = KeptTask.objects.using(video.db).filter(video=video).unfinished()
+    return not waiting.filter(signature__contains=dispatch.STORE).exists()
 
 
 def _lease(video: Video) -> datetime:

@@ -15,6 +15,7 @@ from .catalog import IMAGE_HEAD, validate_create
 from .conf import get_settings
 from .exceptions import InvalidRequest
 from .models import Video
+from .models.actions import checked_timeout
 
 __all__ = ["check", "order"]
 
@@ -53,7 +54,7 @@ def order(
         "size": size or "",
         "images": names,
         "metadata": _jsonable(metadata),
-        "timeout": timeout or settings.timeout,
+        "timeout": checked_timeout(timeout) or settings.timeout,
         "store_wanted": bool(store),
         "create_celery_id": celery_id,
         "idempotency_key": _key(idempotency_key),

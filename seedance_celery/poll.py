@@ -187,7 +187,8 @@ def asked_next(now: datetime, wait: float) -> dict[str, datetime]:
 def warn_of_errors(video: Video) -> None:
     """Tell of a video that the API has not answered for long; once."""
     if video.errors == ERRORS_WORTH_A_WARNING:
-        logger.warning("Video %s: %s polls in a row without an answer", video, video.errors)
+        words = "Video %s: %s polls in a row brought no video (%s)"
+        logger.warning(words, video, video.errors, video.last_error)
 
 
 def _wait(video: Video, countdown: float, now: datetime) -> Next | None:

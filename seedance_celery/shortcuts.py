@@ -66,7 +66,7 @@ def generate_video(
                 idempotency_key=idempotency_key,
                 metadata=metadata,
                 timeout=timeout,
-                store=store and canvas is None,
+                store=store,
             )
         if is_new:
             _park(video, canvas, is_new=True)
@@ -93,8 +93,8 @@ def track_video(
     canvas = _canvas(link, link_error, store=store)
     with transaction.atomic(using=Video.objects.primary().db):
         video = follow(api_id, account, timeout)
-        if store and canvas is None:
-            _want_file(video)
+        if store:
+            _want_file(video, send=canvas is None)
         _park(video, canvas, is_new=False)
     return video
 
@@ -169,8 +169,8 @@ def _look_again(kept: KeptTask) -> None:
             kept.send()
 
 
-def _want_file(video: Video) -> None:
+def _want_file(video: Video, *, send: bool) -> None:
     video.store_wanted = True
     Video.objects.using(video.db).filter(pk=video.pk).update(store_wanted=True)
-    if video.status == Video.Status.COMPLETED and not video.file:
+    if send and video.status == Video.Status.COMPLETED and not video.file:
         video.store()

@@ -16,7 +16,7 @@ from . import cadence, clock, signals
 from .conf import get_settings
 from .exceptions import InvalidRequest
 from .models import Video
-from .models.actions import checked_api_id
+from .models.actions import checked_api_id, checked_timeout
 
 __all__ = ["find_video", "follow"]
 
@@ -26,6 +26,7 @@ def follow(target: Any, account: str | None = None, timeout: float | None = None
 
     Raises `TypeError` for what cannot name a video, `ValueError` for an empty or unknown id.
     """
+    checked_timeout(timeout)
     pk, api_id, named = _parse(target)
     if pk is not None:
         return _extended(_by_pk(pk), timeout)
@@ -58,6 +59,9 @@ def find_video(target: Any) -> Video:
     return video
 
 
+_BEFORE = "In a chain: does the task before this one return the create's reply, or its id?"
+
+
 def _parse(target: Any) -> tuple[Any, str, str | None]:
     """Return the pk, or the API's id and the account that goes with it."""
     if isinstance(target, uuid.UUID):
@@ -69,7 +73,8 @@ def _parse(target: Any) -> tuple[Any, str, str | None]:
     if isinstance(target, Mapping):
         return _parse_mapping(target)
     raise TypeError(
-        f"A video is an API id, a create's reply or a row's pk, not {type(target).__name__}."
+        f"A video is an API id, a create's reply or a row's pk, not {type(target).__name__}. "
+        f"{_BEFORE}"
     )
 
 
@@ -80,7 +85,8 @@ def _parse_mapping(target: Mapping[str, Any]) -> tuple[Any, str, str | None]:
         if target.get(name):
             return None, checked_api_id(target[name]), target.get("account")
     raise InvalidRequest(
-        f"A {type(target).__name__} without video_pk, id or task_id names no video.", "video"
+        f"A {type(target).__name__} without video_pk, id or task_id names no video. {_BEFORE}",
+        "video",
     )
 
 

@@ -19,6 +19,7 @@ from celery.exceptions import Ignore, Reject
 from django.db import Error, transaction
 
 from . import (
+    accounts,
     batch,
     cadence,
     clock,
@@ -190,6 +191,8 @@ def poll_video(
         row = follow(video, account, timeout)
         kept = keep.find(self.request.id)
         if kept is None and _is_alone(self):
+            if not row.is_finished:
+                accounts.require_key(row.account)
             return _returned(_end_of(loop.run(row), propagate))
         is_new = kept is None
         if kept is None:
@@ -245,6 +248,7 @@ def create_video(
     options |= {"account": account, "idempotency_key": idempotency_key, "metadata": metadata}
     kept = keep.find(self.request.id)
     if kept is None and _is_alone(self):
+        accounts.require_key(account)
         return _returned(_buy_here(order(prompt, **options)[0]))
     with _database_errors(self):
         is_new = kept is None

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EARLY", "Actions"]
 
+LONGEST_TIMEOUT = 366 * 86400
+
 EARLY = timedelta(seconds=1)
 """By how much a message of the poll loop may come early and still act."""
 
@@ -85,7 +87,7 @@ class Actions:
             (video.Status.TIMED_OUT, video.Status.LOST),
             "resumed",
             status=status,
-            deadline_at=video.now + _after(timeout or video.timeout),
+            deadline_at=video.now + _after(checked_timeout(timeout) or video.timeout),
         )
 
     def adopt(self: Video, api_id: str) -> bool:  # type: ignore[misc]
@@ -178,6 +180,15 @@ def _own_id(api_id: str) -> Iterator[None]:
         yield
     except IntegrityError:
         raise InvalidRequest(f"Another video has the API id {api_id}.", "api_id") from None
+
+
+def checked_timeout(timeout: float | None) -> float | None:
+    """Return a timeout that can be waited for, in seconds; raise `InvalidRequest` for another."""
+    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if timeout is None or (is_number and 0 < timeout <= LONGEST_TIMEOUT):
+        return timeout
+    message = f"timeout is a number of seconds up to {LONGEST_TIMEOUT}, not {timeout!r:.40}."
+    raise InvalidRequest(message, "timeout")
 
 
 def given_up(video: Video, event: str) -> dict[str, Any]:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import uuid
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from celery import chain, chord, group
 from django.db import transaction
 
-from seedance_celery.exceptions import VideoErrored, VideoFailed, VideoTimedOut
+from seedance_celery.exceptions import (
+    InvalidRequest,
+    KeyMissing,
+    VideoErrored,
+    VideoFailed,
+    VideoTimedOut,
+)
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.shortcuts import generate_video, track_video, wait_for_video
 from seedance_celery.signals import video_completed
@@ -224,3 +231,22 @@ def test_a_timeout_ends_a_task_and_a_longer_one_waits_on(kit: Seedance) -> None:
     kit.advance(3600)
     assert the_video().status == "timed_out"
     assert kit.signals("video_timed_out") == ["video_timed_out"]
+
+
+@pytest.mark.parametrize("timeout", ["1h", 0, -5, True, float("nan"), 10**12])
+def test_a_timeout_that_cannot_be_waited_for_is_refused_at_the_call(
+    kit: Seedance, timeout: Any
+) -> None:
+    for call in (generate_video, track_video):
+        with pytest.raises(InvalidRequest, match="number of seconds") as caught:
+            call("task_1", timeout=timeout)
+        assert caught.value.field == "timeout"
+    assert not Video.objects.exists()
+
+
+def test_a_direct_call_without_a_key_ends_at_once(kit: Seedance, settings: Any) -> None:
+    settings.SEEDANCE = {**settings.SEEDANCE, "ACCOUNTS": {}, "API_KEY": ""}
+    with pytest.raises(KeyMissing, match="default has no API key"):
+        create_video("A kite")
+    with pytest.raises(KeyMissing, match="COMETAPI_KEY"):
+        poll_video("task_1")

@@ -13,8 +13,10 @@ from django.core.files.storage import FileSystemStorage
 
 from seedance_celery import dispatch
 from seedance_celery.exceptions import StoreFailed
-from seedance_celery.models import AccountState, Video
+from seedance_celery.models import AccountState, KeptTask, Video
 from seedance_celery.shortcuts import generate_video
+from seedance_celery.signals import video_completed
+from seedance_celery.status import shown
 from seedance_celery.sweep import sweep
 from seedance_celery.tasks import create_video, poll_video, store_video
 from seedance_celery.testing import Seedance
@@ -170,3 +172,31 @@ def test_a_new_link_is_not_asked_for_while_the_key_is_held_back(kit: Seedance) -
     assert kit.simulator.counts["retrieve"] == asked
     kit.advance(60)
     assert kit.simulator.counts["retrieve"] == asked + 1
+
+
+def test_a_file_that_a_link_waits_for_is_told_as_being_kept_and_kept_by_one_task(
+    kit: Seedance,
+) -> None:
+    video = generate_video("A kite", store=True, link=publish.s())
+    seen: list[str | None] = []
+
+    def look(sender: Any, video: Video, **kwargs: Any) -> None:
+        seen.append(shown(video.current())["stored"])
+
+    video_completed.connect(look)
+    kit.run_until_done()
+    assert seen == ["storing"]
+    assert shown(video.current())["stored"] == "stored"
+    kept = KeptTask.objects.filter(task=dispatch.STORE)
+    assert not kept.filter(celery_id__startswith="seedance-store").exists()
+    assert kit.simulator.counts["file"] == 1
+    assert canvas.names() == ["publish"]
+
+
+def test_a_file_is_kept_although_nobody_waits_for_it_any_more(kit: Seedance) -> None:
+    video = generate_video("A kite", store=True, link=publish.s())
+    kit.advance(5)
+    assert video.current().stop_waiting() == 1
+    kit.run_until_done()
+    assert video.current().file
+    assert canvas.names() == []

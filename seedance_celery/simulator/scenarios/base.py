@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -108,7 +109,9 @@ class Play:
         head, _, value = spec.partition("=")
         name, _, times = head.partition("*")
         if name not in known:
-            raise ValueError(f"unknown scenario {name!r}")
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f": did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"unknown scenario {name!r}{hint}")
         scenario = known[name]
         default = math.inf if fault else scenario.times
         return cls(scenario, value or scenario.value, float(times) if times else default)
