@@ -92,5 +92,6 @@ $(DEMO)/bin/python:
 	$(PYTHON) -m venv $(DEMO)
 
 $(DEMO)/.installed: pyproject.toml $(SOURCES) $(DEMO_REQUIREMENTS) | $(DEMO)/bin/python
-	$(DEMO)/bin/python -m pip install --quiet '.[rich]' $(DEMO_REQUIREMENTS:%=-r %)
+	@echo 'Installing into $(DEMO): a minute or two, the first time.'
+	@$(DEMO)/bin/python -m pip install --quiet '.[rich]' $(DEMO_REQUIREMENTS:%=-r %)
 	@touch $@

@@ -35,7 +35,7 @@ def _chained(prompt: str, **options: object) -> Film:
     film = Film.objects.create(prompt=prompt)
     pk = str(film.pk)
     chain(
-        create_video.s(prompt, **options, metadata={"film": pk}),
+        create_video.s(prompt, **options, metadata={"film": pk}).on_error(refund.si(pk)),
         poll_video.s().on_error(refund.si(pk)),
         store_video.s(),
         publish.s(pk),

@@ -29,7 +29,7 @@ BLOCKS = {
     ): "what the reader has now, and is about to replace",
     (
         "example_project/README.md",
-        "chain(create_video.s(…), poll_video.s().on_error(",
+        "chain(create_video.s(…).on_error(",
     ): "shortened; tests/test_demo.py runs the act that it is from",
 }
 
