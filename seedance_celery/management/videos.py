@@ -17,6 +17,7 @@ from django.core.management.base import (
     SystemCheckError,
 )
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db import OperationalError, ProgrammingError
 
 from ..exceptions import InvalidRequest
 from ..models import Video
@@ -54,6 +55,16 @@ class VideoCommand(BaseCommand):
         add("--wait-timeout", type=duration, metavar="TIME", help="wait no longer than, say, 10m")
         add("--json", action="store_true", help="write JSON and nothing else to standard output")
         add("--show-url", action="store_true", help="tell the signed URL: whoever has it can load")
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run the command; a database without tables, or without an answer, is told in a line."""
+        try:
+            return super().execute(*args, **options)
+        except (OperationalError, ProgrammingError) as error:
+            raise CommandError(
+                f"The database cannot be used ({type(error).__name__}). Run manage.py migrate; "
+                "manage.py seedance_doctor tells more."
+            ) from error
 
     def check(self, *args: Any, **kwargs: Any) -> None:
         """Run the system checks; wrong settings end with the status for what is invalid."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.db import connection
 
 from seedance_celery.models import Video
 from seedance_celery.testing import Seedance
@@ -111,3 +113,15 @@ def test_the_signed_url_is_told_where_it_was_asked_for(
     video = Video.objects.get()
     assert video.video_url
     assert video.video_url in run("seedance_track", str(video.pk), "--show-url", *how).out
+
+
+def test_a_database_without_tables_is_told_in_a_line(kit: Seedance, run: Command) -> None:
+    with connection.execute_wrapper(_no_such_table):
+        ran = run("seedance_generate", PROMPT)
+    assert ran.status == 1
+    assert "Run manage.py migrate" in ran.error
+    assert PROMPT not in ran.error
+
+
+def _no_such_table(execute: Any, sql: str, *rest: Any) -> Any:
+    return execute(sql.replace("seedance_celery_video", "no_such_table"), *rest)
