@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from django.core.exceptions import SuspiciousFileOperation
-from django.db import DatabaseError, transaction
+from django.db import Error, transaction
 
 from . import accounts, cadence, clock, results, signals
 from .conf import get_settings, is_loopback
@@ -73,7 +73,7 @@ def _keep(video: Video, *, is_renewed: bool = False) -> StoreResult | StoreFaile
         return _later(video, error, error.retry_after)
     except (DownloadError, SuspiciousFileOperation) as error:
         return _failed(video, str(error))
-    except DatabaseError:
+    except Error:
         raise
     except Exception as error:  # noqa: BLE001  (a cloud's storage raises errors of its own)
         return _later(video, error, None)
