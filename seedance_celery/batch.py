@@ -83,7 +83,9 @@ def _run(poller: Poller) -> tuple[list[Video], float]:
 
     Returns the videos that progressed, and the seconds until another look is worth a message.
     """
-    if not dispatch.in_batches() or poller.account not in get_settings().accounts:
+    # Also where `POLLER` is "loop" here: while workers change over, the broker may hand every
+    # message of a poller to a worker of the other setting.
+    if poller.account not in get_settings().accounts:
         return [], 0.0
     asking = _Run(poller)
     asking.go()

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EARLY", "Actions"]
 
-LONGEST_TIMEOUT = 366 * 86400
+LONGEST_TIMEOUT = 10 * 366 * 86400
+"""Ten years: more is a mistake, and beyond what a date can hold."""
 
 EARLY = timedelta(seconds=1)
 """By how much a message of the poll loop may come early and still act."""

@@ -11,11 +11,11 @@ import pytest
 from seedance_celery.testing import Seedance
 from tests.conftest import SiteFactory
 from tests.core import canvas, test_crashes
-from tests.faults.conftest import NewFlight, shared_site
+from tests.faults.conftest import NewFlight, cut_site, new_place, shared_site
 from tests.faults.flight import Flight
 from tests.harness.site import Site
 
-__all__ = ["shared_site"]
+__all__ = ["cut_site", "new_place", "shared_site"]
 
 BATCH = {"POLLER": "batch"}
 
@@ -59,4 +59,4 @@ def new_flight(
 ) -> NewFlight:
     """Make the videos of this test: `new_flight(site, count)`."""
     scenario = f"batch: {request.node.name.removeprefix('test_')}"
-    return lambda site, count=8: Flight(site, scenario, count, record_property)
+    return lambda site, count=6, **more: Flight(site, scenario, count, record_property, **more)
