@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -84,6 +85,21 @@ def default_connection(url: str) -> Iterator[None]:
         connections["default"].close()
         connections.settings["default"] = usual
         connections["default"] = usual_connection
+
+
+BEGUN = time.monotonic()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--budget", type=float, help="seconds after which the tests that are left are skipped"
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    budget = item.config.getoption("--budget")
+    if budget is not None and time.monotonic() - BEGUN > budget:
+        pytest.skip("beyond the time that --budget gives")
 
 
 _delayed_queues: list[DelayedQueues] = []

@@ -53,6 +53,6 @@ def shared_site(request: pytest.FixtureRequest, new_shared_site: SiteFactory) ->
 def cut_site(request: pytest.FixtureRequest, new_shared_site: SiteFactory) -> Iterator[Site]:
     """A site with a prefork worker, whose broker can be cut off."""
     site = new_shared_site(**places.options(request.param, speed=SLOW, proxied=["broker"]))
-    site.worker()
+    site.supervised_worker()
     yield site
     site.close()

@@ -54,6 +54,7 @@ class Site:
     ) -> None:
         self._closing = ExitStack()
         self._processes: list[Process] = []
+        self._supervised: list[tuple[Worker, dict[str, Any]]] = []
         self._driver: Driver | None = None
         self.proxies: dict[str, TcpProxy] = {}
         try:
@@ -150,6 +151,20 @@ class Site:
         worker.wait_ready()
         return worker
 
+    def supervised_worker(self, **options: Any) -> Worker:
+        """Start a worker as `worker` does, and another whenever it has ended by itself.
+
+        kombu's Redis transport at times raises while it reconnects, and the worker ends: in
+        production, too, something starts it again.
+        """
+        self._supervised.append((self.worker(**options), options))
+        return self._supervised[-1][0]
+
+    def _supervise(self) -> None:
+        for number, (worker, options) in enumerate(self._supervised):
+            if not worker.is_running:
+                self._supervised[number] = (self.start_worker(**options), options)
+
     @property
     def workers(self) -> list[Worker]:
         """The workers that run."""
@@ -179,7 +194,12 @@ class Site:
 
     def wait_until(self, condition: Callable[[], T], timeout: float = 60.0, message: str = "") -> T:
         """Wait for a condition; a failure shows the ends of the logs."""
-        return wait_until(condition, timeout, message, context=self.logs)
+
+        def look() -> T:
+            self._supervise()
+            return condition()
+
+        return wait_until(look, timeout, message, context=self.logs)
 
     def logs(self, last: int = 25) -> str:
         """Return the ends of the processes' logs."""
