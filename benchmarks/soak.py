@@ -70,8 +70,15 @@ class Soak:
             if time.monotonic() >= next_fault and time.monotonic() < ends:
                 self._cause()
                 next_fault = time.monotonic() + self.random.uniform(*PAUSE)
+            self._replace_ended()
             time.sleep(0.1)
         self._recover()
+
+    def _replace_ended(self) -> None:
+        # kombu at times raises while it reconnects to Redis, and the worker ends by itself.
+        while len(self.site.workers) < WORKERS:
+            self.caused["(a worker ended by itself)"] += 1
+            self.site.start_worker()
 
     def _buy(self, waiting: list[str], count: int) -> list[str]:
         # One call a video: a view that met a dead database has failed, and its user tries again.
