@@ -1,10 +1,11 @@
-"""Both ways to poll at 100, 1,000 and 10,000 videos in flight, and 100,000 rows in PostgreSQL.
+"""Both ways to poll at 100 to 100,000 videos in flight, and 100,000 rows in PostgreSQL.
 
-    python -m benchmarks batch [--quick] [--sizes 100 1000] [--seconds N] [--parts cpu sizes rows]
+    python -m benchmarks batch [--quick] [--sizes 100 1000] [--seconds N] [--parts cpu sizes ...]
 
 * cpu: the CPU of one poll, beside (a), the hand-written `requests.get` and `self.retry`; all ways
   in turns, over HTTP and HTTPS
 * sizes: a worker with two processes at the default cadence: is it on time, and what does it take?
+* slow: the same with the last size and a cadence fifteen times as long, in batches
 * rows: what 100,000 rows in flight make of tables, indexes and statements
 
 Prints Markdown. PostgreSQL, Redis, prefork; the API is the simulator, in a process of its own.
@@ -42,6 +43,7 @@ HAND = "benchmarks.tasks.requests_get"
 SAMPLE = 1000
 """Videos whose next poll is timed."""
 CADENCE = (10.0, 20.0)
+SLOW = (150.0, 300.0)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,12 @@ def table(head: list[str], rows: list[list[str]]) -> None:
     """Print Markdown."""
     print(f"\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
     for row in rows:
-        print(f"| {' | '.join(row)} |", flush=True)
+        line(row)
+
+
+def line(cells: list[str]) -> None:
+    """Print a line of a table."""
+    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def start(site: Site, ids: list[str]) -> None:
@@ -129,27 +136,32 @@ def api_with(count: int) -> Iterator[apis.Api]:
 # Both ways at a size.
 
 
-def measure_sizes(sizes: list[int], seconds: float) -> None:
-    """Measure both ways at each size and print what they take."""
-    print(f"\n### One worker, two processes, countdown of 10 to 20 s, {seconds:.0f} s measured")
+def measure_sizes(
+    sizes: list[int], seconds: float, cadence: tuple[float, float], ways: tuple[Way, ...]
+) -> None:
+    """Measure ways at each size and print what they take."""
+    low, high = cadence
+    print(f"\n### One worker, two processes, countdown of {low:.0f} to {high:.0f} s,", end=" ")
+    print(f"{seconds:.0f} s measured")
     head = ["in flight", "way", "polls/s", "wanted", "late: median, s", "95 %, s", "CPU, cores"]
     head += ["worker, MiB", "broker, MiB", "messages/s", "transactions/poll"]
-    rows = []
+    table(head, [])
     for size in sizes:
         with api_with(size) as api:
-            for way in (LOOP, BATCH):
-                rows.append([f"{size:,}", way.label, *measure_size(way, api, seconds)])
-    table(head, rows)
+            for way in ways:
+                line([f"{size:,}", way.label, *measure_size(way, api, seconds, cadence)])
 
 
-def measure_size(way: Way, api: apis.Api, seconds: float) -> list[str]:
+def measure_size(
+    way: Way, api: apis.Api, seconds: float, cadence: tuple[float, float]
+) -> list[str]:
     """Return the cells of one way at one size."""
     setup = Setup("http")
-    options = {**way.settings(), "POLL_COUNTDOWN": list(CADENCE)}
+    options = {**way.settings(), "POLL_COUNTDOWN": list(cadence)}
     with site_for(setup, api, **options) as site, worker_on(site, setup) as worker:
         worker.wait_for("seedance_celery.tasks.sweep_videos", 1)
         start(site, api.ids)
-        rest(CADENCE[1])
+        rest(cadence[1])
         before = Figures.of(site, worker, api)
         next_polls = sample_of(site)
         rest(seconds)
@@ -159,7 +171,7 @@ def measure_size(way: Way, api: apis.Api, seconds: float) -> list[str]:
     polls, wall = max(1, after.polls - before.polls), after.at - before.at
     return [
         f"{polls / wall:.0f}",
-        f"{len(api.ids) / (sum(CADENCE) / 2):.0f}",
+        f"{len(api.ids) / (sum(cadence) / 2):.0f}",
         f"{statistics.median(late):.1f}",
         f"{sorted(late)[int(len(late) * 0.95)]:.1f}",
         f"{(after.cpu - before.cpu) / wall:.2f}",
@@ -235,7 +247,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the parts and print their tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="one round, small sizes")
-    parser.add_argument("--sizes", nargs="+", type=int, default=[100, 1000, 10_000])
+    parser.add_argument("--sizes", nargs="+", type=int, default=[100, 1000, 10_000, 100_000])
     parser.add_argument("--rows", type=int, default=100_000, help="rows in flight")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=30.0, help="of each measurement")
@@ -243,6 +255,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.quick:
         options.sizes, options.rows, options.rounds, options.seconds = [100], 10_000, 1, 15.0
+        options.parts = [part for part in options.parts if part != "slow"]
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
     for part in options.parts:
         PARTS[part](options)
@@ -250,6 +263,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 PARTS: dict[str, Callable[[Any], None]] = {
     "cpu": lambda o: measure_cpu(o.rounds, min(o.seconds, 10.0), 200 if o.quick else 1000),
-    "sizes": lambda o: measure_sizes(o.sizes, o.seconds),
+    "sizes": lambda o: measure_sizes(o.sizes, o.seconds, CADENCE, (LOOP, BATCH)),
+    "slow": lambda o: measure_sizes(o.sizes[-1:], o.seconds, SLOW, (BATCH,)),
     "rows": lambda o: measure_rows(o.rows),
 }

@@ -110,7 +110,9 @@ class TcpProxy:
             asyncio.create_task(self._pump(far_reader, writer)),
         ]
         try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            # asyncio reports a handler that ends cancelled, which all do when the proxy closes.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._writers -= both
             for pump in pumps:

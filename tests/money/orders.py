@@ -30,6 +30,12 @@ def seen() -> list[dict[str, Any]]:
     return list(Video.objects.values("pk", "prompt", "status", "api_id", "reason"))
 
 
+def published() -> list[str]:
+    """Return the prompts of rows whose next task has been handed to the broker."""
+    kept = KeptTask.objects.filter(published_at__isnull=False)
+    return sorted(kept.values_list("video__prompt", flat=True))
+
+
 def left() -> list[str]:
     """Return the prompts of rows on which something is still to be done."""
     due = KeptTask.objects.filter(finished_at=None, due_at__isnull=False).values("video")
