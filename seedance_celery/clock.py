@@ -26,6 +26,14 @@ class _UtcNow(Now):
             return super().as_mysql(compiler, connection, **context)
         return self.as_sql(compiler, connection, template=template, **context)
 
+    # SQLite compares text: what is written here has to look as what Django writes of a datetime,
+    # with six digits of a second, or none.
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
+        template = (
+            "REPLACE(STRFTIME('%%%%Y-%%%%m-%%%%d %%%%H:%%%%M:%%%%f000', 'NOW'), '.000000', '')"
+        )
+        return self.as_sql(compiler, connection, template=template, **context)
+
 
 class Clock:
     """The database's clock, and the process's sleep."""

@@ -112,7 +112,8 @@ def look_at_workers() -> Iterator[Found]:
     inspect = app.control.inspect(timeout=REPLIES)
     known = inspect.registered() or {}
     if not known:
-        name = app.main or "myproject"
+        # Celery makes up an app of the name "default" where the project has none.
+        name = app.main if app.main not in (None, "default") else "myproject"
         yield bad("no worker answers", f"Start one: celery -A {name} worker")
         return
     yield from _look_at_tasks(known)

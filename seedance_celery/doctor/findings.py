@@ -57,11 +57,15 @@ def skipped(message: str, hint: str = "") -> Found:
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """One part: how to look at it, and for how many seconds at most."""
+    """One part: how to look at it, and for how many seconds at most.
+
+    Where a part that it `needs` has failed, there is nothing to look at.
+    """
 
     part: str
     look: Callable[[], Iterator[Found]]
     limit: float
+    needs: tuple[str, ...] = ()
 
 
 def run(probe: Probe) -> list[Finding]:

@@ -21,6 +21,7 @@ from ..models import Video
 from .findings import Found, bad, good, unsure
 
 __all__ = [
+    "look_at_clock",
     "look_at_database",
     "look_at_keys",
     "look_at_migrations",
@@ -64,12 +65,16 @@ def _look_at_key(account: Account) -> Found:
 
 
 def look_at_database() -> Iterator[Found]:
-    """Ask the database that is written to for its time."""
-    rows = Video.objects.primary()
-    connection = connections[rows.db]
-    with connection.cursor() as cursor:
+    """Ask the database that is written to for an answer."""
+    alias = Video.objects.primary().db
+    with connections[alias].cursor() as cursor:
         cursor.execute("SELECT 1")
-    yield good(f"{connection.display_name} ({rows.db}) answers")
+    yield good(f"{connections[alias].display_name} ({alias}) answers")
+
+
+def look_at_clock() -> Iterator[Found]:
+    """Compare this machine's time with the database's."""
+    rows = Video.objects.primary()
     # Of no row there is no maximum: what comes is the time, whatever the table holds.
     nothing = rows.filter(pk=uuid.uuid4())
     then = nothing.aggregate(now=Coalesce(Max("created_at"), clock.now()))["now"]
@@ -77,6 +82,8 @@ def look_at_database() -> Iterator[Found]:
     if abs(off) > TOLERANCE:
         message = f"this machine's clock is {off:+.0f} s off the database's, which decides"
         yield unsure(message, "Set the clocks by NTP: log lines and messages carry this one.")
+    else:
+        yield good(f"within {TOLERANCE:.0f} s of the database's")
 
 
 def look_at_migrations() -> Iterator[Found]:

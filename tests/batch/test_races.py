@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections
+from django.test.utils import override_settings
 from django.utils import timezone
 
+from seedance_celery import clock, dispatch
 from seedance_celery.models import Poller, Video
 from seedance_celery.models.bulk import claim, move_all
+from seedance_celery.sweep import sweep
 from tests.harness.databases import Database
 from tests.harness.processes import ROOT
 
@@ -130,3 +133,18 @@ def test_what_the_docs_tell_autovacuum_is_understood(database: Database) -> None
             " autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay,"
             " autovacuum_analyze_scale_factor)"
         )
+
+
+def test_a_poller_that_died_while_it_ran_is_sent_again_by_one_sweep(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(dispatch, "_sent", lambda name, *_: sent.append(name) or True)
+    insert()
+    [poller] = Poller.objects.of("default")
+    assert Poller.objects.begin("default", poller.number, poller.token)
+    with override_settings(SEEDANCE={"API_KEY": "sk-none", "POLLER": "batch"}):
+        assert sweep().loops == 0
+        Poller.objects.update(overdue_at=clock.after(-1))
+        assert sum(swept.loops for swept in at_once(sweep)) == 1
+    assert sent == [dispatch.BATCH]

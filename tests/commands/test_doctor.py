@@ -29,7 +29,7 @@ from tests.harness.site import KEY, Site
 from .processes import manage
 
 PARTS = [
-    *("settings", "key", "database", "migrations", "storage", "broker"),
+    *("settings", "key", "database", "migrations", "clock", "storage", "broker"),
     *("worker", "sweep", "accounts", "videos", "api"),
 ]
 SECRET = "sk-very-secret-0123456789"
@@ -242,7 +242,7 @@ def test_a_queue_that_no_worker_reads_is_red(site: Site) -> None:
 def test_workers_that_nobody_has_started_are_red(new_site: SiteFactory) -> None:
     _, parts = diagnose(new_site(broker="redis", database="sqlite", results_in="none"))
     assert red(parts) == ["worker"]
-    assert "celery -A" in parts["worker"][0]["hint"]
+    assert parts["worker"][0]["hint"].startswith("Start one: celery -A tests")
 
 
 def test_a_broker_over_which_workers_cannot_be_asked_is_not_red(bare: Site) -> None:
@@ -263,6 +263,10 @@ def test_a_database_without_the_tables_is_red(bare: Site) -> None:
     _, parts = diagnose(bare, TEST_DATABASE_URL=f"sqlite:///{bare.folder / 'empty.sqlite3'}")
     assert parts["migrations"][0]["message"].startswith("not applied: 0001_")
     assert parts["migrations"][0]["hint"] == "Run manage.py migrate."
+    assert red(parts) == ["migrations"]
+    for part in ("clock", "sweep", "accounts", "videos"):
+        assert parts[part][0]["state"] == "skipped"
+        assert parts[part][0]["message"] == "see the line of the migrations"
 
 
 def test_database_and_broker_that_are_away_are_red_and_their_passwords_stay_unsaid(
@@ -274,7 +278,8 @@ def test_database_and_broker_that_are_away_are_red_and_their_passwords_stay_unsa
         TEST_BROKER_URL=f"redis://:{SECRET}@127.0.0.1:1/0",
     )
     assert status == 1
-    assert {"database", "migrations", "sweep", "broker"} <= set(red(parts))
+    assert {"database", "broker"} <= set(red(parts)) <= {"database", "broker", "worker"}
+    assert parts["migrations"][0]["message"] == "see the line of the database"
     assert "127.0.0.1:1" in parts["broker"][0]["message"]
     assert parts["api"][0]["state"] == "ok"
 

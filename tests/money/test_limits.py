@@ -11,7 +11,7 @@ from celery import chain
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
-from seedance_celery import limits
+from seedance_celery import dispatch, limits
 from seedance_celery.conf import Account, get_settings
 from seedance_celery.create import _right
 from seedance_celery.exceptions import CreateRejected
@@ -349,3 +349,14 @@ def test_one_account_waits_for_no_other(database: Database) -> None:
         row = Video.objects.create(status="creating", account=account.name).current()
         assert limits.win(row, account, **_right(row)) is Verdict.GO
     assert get_settings().account().max_in_flight is None
+
+
+def test_the_first_of_a_line_does_not_wait_for_itself(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "_sent", lambda *_: True)
+    account = Account("default", max_in_flight=1)
+    rows = [generate_video(prompt) for prompt in "ab"]
+    second, first = (row.current() for row in reversed(rows))
+    assert limits.win(second, account, **_right(second)) is not Verdict.GO
+    assert limits.win(first, account, **_right(first)) is Verdict.GO
