@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tempfile
 import uuid
+from contextlib import ExitStack
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -37,9 +38,11 @@ class GalleryTests(TestCase):
 
     def setUp(self) -> None:
         """Start a simulated API."""
-        folder = self.enterContext(tempfile.TemporaryDirectory())
-        self.enterContext(override_settings(MEDIA_ROOT=folder))
-        self.seedance = self.enterContext(Seedance(POLL_COUNTDOWN=(10, 20), TIMEOUT=300))
+        contexts = ExitStack()
+        self.addCleanup(contexts.close)
+        folder = contexts.enter_context(tempfile.TemporaryDirectory())
+        contexts.enter_context(override_settings(MEDIA_ROOT=folder))
+        self.seedance = contexts.enter_context(Seedance(POLL_COUNTDOWN=(10, 20), TIMEOUT=300))
 
     def ask(self, client: Client | None = None, **values: Any) -> Film:
         """Send the form, let the worker finish, and return the film."""
