@@ -38,7 +38,7 @@ def manage(
 def started(env: Mapping[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start a command whose output can be read line by line; it ends with the block."""
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "django", *arguments],
+        [sys.executable, "-u", "-X", "faulthandler", "-m", "django", *arguments],
         env=dict(env),
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -53,6 +53,15 @@ def started(env: Mapping[str, str], *arguments: str) -> Iterator[subprocess.Pope
             process.send_signal(signal.SIGKILL)
         process.communicate(timeout=10)
         watchdog.forget(process.pid)
+
+
+def rest_of(process: subprocess.Popen[str]) -> str:
+    """Return what a command still says until it ends; one that does not end says where it is."""
+    try:
+        return process.communicate(timeout=LIMIT)[0]
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        return process.communicate(timeout=LIMIT)[0]
 
 
 def at_terminal(env: Mapping[str, str], *arguments: str) -> tuple[int, str]:
