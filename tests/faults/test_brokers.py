@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.faults import orders
 from tests.faults.conftest import NewFlight, NewPlace
-from tests.faults.places import everywhere
+from tests.faults.places import PLACES, everywhere
 
 
 @everywhere("redis", "rabbitmq")
@@ -50,7 +50,8 @@ def test_a_deep_queue_while_sweeps_run(
     flight.land()
 
 
-@everywhere("redis")
+# The embedded broker has no broadcast, which is how workers learn what is revoked.
+@everywhere("redis", of=tuple(p for p in PLACES if p != "embedded"))
 def test_a_revoked_task_stays_dropped(
     new_place: NewPlace, new_flight: NewFlight, place: str
 ) -> None:
