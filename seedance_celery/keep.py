@@ -356,5 +356,9 @@ def _publish(kept: KeptTask, steps: Iterable[Callable[[], object]]) -> None:
 
 def record(kept: KeptTask, **changes: Any) -> None:
     """Write down that a step was taken. It cannot be taken back, so a blip must not lose it."""
-    lease = get_settings().resend_after
-    insist(lambda: kept.renew(lease, **changes), lease, KeptTask.objects.primary().db)
+    insist_on(partial(kept.renew, get_settings().resend_after, **changes))
+
+
+def insist_on(step: Callable[[], T]) -> T:
+    """Return what a step returns, tried for as long as a lease holds where the database is away."""
+    return insist(step, get_settings().resend_after, KeptTask.objects.primary().db)

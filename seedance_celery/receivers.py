@@ -54,7 +54,8 @@ def on_failure(sender: Any = None, task_id: str = "", **kwargs: Any) -> None:
     if sender is None or sender.name not in KEPT or not keep.is_ours(request, task_id):
         return
     try:
-        kept = keep.find(task_id)
+        # The errbacks that Celery calls have run: a blip must not let them run again.
+        kept = keep.insist_on(partial(keep.find, task_id))
         if kept is not None and kept.finished_at is None:
             keep.record(kept, raised_at=clock.now())
             keep.publish_errbacks(sender, kept)

@@ -246,11 +246,11 @@ def create_video(
     """
     options: dict[str, Any] = {"model": model, "seconds": seconds, "size": size, "images": images}
     options |= {"account": account, "idempotency_key": idempotency_key, "metadata": metadata}
-    kept = keep.find(self.request.id)
-    if kept is None and _is_alone(self):
-        accounts.require_key(account)
-        return _returned(_buy_here(order(prompt, **options)[0]))
     with _database_errors(self):
+        kept = keep.find(self.request.id)
+        if kept is None and _is_alone(self):
+            accounts.require_key(account)
+            return _returned(_buy_here(order(prompt, **options)[0]))
         is_new = kept is None
         if kept is None:
             text = keep.text_of(self, [""], {})
@@ -298,10 +298,10 @@ def _buy_here(video: Video) -> dict[str, Any] | VideoEnded:
 @shared_task(bind=True, base=SeedanceTask, name=dispatch.SUBMIT, ignore_result=True)
 def submit_video(self: Any, video_pk: str) -> None:
     """Buy the video of a row that `generate_video` inserted. Sent by the package."""
-    kept = keep.find(self.request.id)
-    if kept is None:
-        return
     with _database_errors(self):
+        kept = keep.find(self.request.id)
+        if kept is None:
+            return
         keep.enter(self, kept, kept.video, is_new=False)
         with _holding(kept):
             wait = create.submit(kept.video.current())
