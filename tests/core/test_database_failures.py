@@ -10,11 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from celery import chain
 from django.db import OperationalError, connection
 
 from seedance_celery.models import KeptTask, Poller, Video
+from seedance_celery.tasks import create_video, poll_video, store_video
 from seedance_celery.testing import Seedance
 from tests.core import canvas
+from tests.core.canvas import publish, refund
 from tests.core.test_crashes import FAST, order_chain, order_row
 
 
@@ -39,6 +42,11 @@ class ShakyKit(Seedance):
         return execute(sql, *rest)
 
 
+def order_stored() -> None:
+    waits = poll_video.s().on_error(refund.s())
+    chain(create_video.s("A kite"), waits, store_video.s(), publish.s()).apply_async()
+
+
 def live_once(start: Callable[[], None], scenario: str, failures: range) -> int:
     """Let one video live while these statements fail; return how many statements there were."""
     canvas.ran.clear()
@@ -59,7 +67,9 @@ def live_once(start: Callable[[], None], scenario: str, failures: range) -> int:
 
 
 @pytest.mark.parametrize("times", [1, 4])
-@pytest.mark.parametrize("start", [order_chain, order_row])
+@pytest.mark.parametrize(
+    "start", [order_chain, order_row, pytest.param(order_stored, marks=pytest.mark.full)]
+)
 @pytest.mark.parametrize("scenario", ["normal", "failed"])
 def test_a_database_that_fails_at_any_statement_only_delays(
     transactional_db: None, start: Callable[[], None], scenario: str, times: int
