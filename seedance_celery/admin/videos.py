@@ -126,9 +126,11 @@ class VideoAdmin(VideoActions, _ModelAdmin):
         is_free = obj is None or is_over(obj)
         return is_free and super().has_delete_permission(request, obj)
 
-    def get_actions(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
         """Leave out Django's own deletion, which looks at nothing."""
-        actions = super().get_actions(request, *args, **kwargs)
+        # Django 6.1 looks for the argument's name and passes it; the versions before have none.
+        where = {"action_location": action_location} if action_location else {}
+        actions = super().get_actions(request, **where)
         actions.pop("delete_selected", None)
         return actions
 
