@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -30,26 +31,67 @@ CONFIGURATION: dict[str, Any] = {
     "task_always_eager": False,
 }
 
+# Celery looks at these before its configuration.
+ENVIRONMENT = (
+    *("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"),
+    "CELERY_RESULT_BACKEND",
+)
+
 
 @contextlib.contextmanager
 def in_memory(app: Celery, now: Callable[[], datetime]) -> Iterator[None]:
     """Send in memory, by the clock `now`, until the block ends."""
-    before = {name: app.conf.get(name) for name in CONFIGURATION}
     now_before = vars(app).get("now")
     _import_tasks(app)
     _forget_connections(app)
-    app.conf.update(CONFIGURATION)
-    app.now = now  # type: ignore[method-assign]
-    _listen_for_control(app)
+    with _without_environment(), _configured(app):
+        app.now = now  # type: ignore[method-assign]
+        _listen_for_control(app)
+        try:
+            yield
+        finally:
+            _forget_connections(app)
+            _give_back(app, now_before)
+
+
+@contextlib.contextmanager
+def _without_environment() -> Iterator[None]:
+    before = {name: os.environ.pop(name) for name in ENVIRONMENT if name in os.environ}
     try:
         yield
     finally:
-        _forget_connections(app)
-        app.conf.update(before)
-        if now_before is None:
-            del app.now
-        else:
-            app.now = now_before  # type: ignore[method-assign]
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _configured(app: Any) -> Iterator[None]:
+    app.conf.get("broker_url")  # what config_from_object() was given is read now
+    changes = app.conf.changes
+    names = {*CONFIGURATION, *(_with_prefix(app, name) for name in CONFIGURATION)}
+    before = {name: changes[name] for name in names if name in changes}
+    try:
+        for name, value in CONFIGURATION.items():
+            app.conf[name] = value
+            if app.conf.get(name) != value:
+                # Before Celery 5.7 a name with the namespace is found first, wherever it stands.
+                app.conf[_with_prefix(app, name)] = value
+        yield
+    finally:
+        for name in names:
+            changes.pop(name, None)
+        changes.update(before)
+
+
+def _with_prefix(app: Any, name: str) -> str:
+    prefix = app.conf.prefix or ""
+    return f"{prefix}{name.upper() if prefix.isupper() else name}"
+
+
+def _give_back(app: Celery, now_before: Any) -> None:
+    if now_before is None:
+        del app.now
+    else:
+        app.now = now_before  # type: ignore[method-assign]
 
 
 _ready: WeakSet[Celery] = WeakSet()
