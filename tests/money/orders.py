@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from seedance_celery.conf import get_settings
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.tasks import create_video
@@ -16,13 +17,19 @@ def tasks(prompts: list[str]) -> None:
     for prompt in prompts:
         options = {"task_id": str(uuid.uuid4()), "link": keep.s(tag=prompt)}
         for _ in range(2):
-            create_video.apply_async((prompt,), **options)
+            create_video.apply_async((prompt,), {"account": account_of(prompt)}, **options)
 
 
 def rows(prompts: list[str]) -> None:
     """Ask for a row of each prompt, under the prompt as its key."""
     for prompt in prompts:
-        generate_video(prompt, idempotency_key=prompt, link=keep.s(tag=prompt))
+        own = {"account": account_of(prompt), "idempotency_key": prompt}
+        generate_video(prompt, **own, link=keep.s(tag=prompt))
+
+
+def account_of(prompt: str) -> str | None:
+    """Return the account that a prompt has to itself, if the settings have one."""
+    return prompt if prompt in get_settings().accounts else None
 
 
 def seen() -> list[dict[str, Any]]:

@@ -12,10 +12,12 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from seedance_celery import accounts
+from seedance_celery.conf import get_settings
 from seedance_celery.exceptions import KeyRefused, QuotaExceeded, RateLimited
 from seedance_celery.models import AccountState, Video
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.testing import Seedance
+from tests.core.test_money import NOT_YET
 from tests.core.test_races import at_once
 from tests.harness.databases import Database
 
@@ -236,6 +238,33 @@ def test_a_used_up_balance_rejects_one_create_and_pauses_the_others(
     assert "no balance" in caplog.text
     assert not kit.signals("account_refused")
     assert state().creates_hold_until is None
+
+
+def test_a_hold_on_creates_ends_whatever_they_are_answered(kit: Seedance) -> None:
+    balance, lost = ["create_402", "create_403_quota"], ["create_dropped", "create_garbled"]
+    for number, answer in enumerate([*balance, *NOT_YET, "create_400", *lost, "create_wrapped"]):
+        generate_video(f"{number} [{answer}*1]")
+    kit.run_until_done()
+    statuses = Counter(Video.objects.values_list("status", flat=True))
+    assert statuses == {"rejected": 3, "create_unknown": 2, "completed": len(NOT_YET) + 1}
+    assert kit.charges == statuses["create_unknown"] + statuses["completed"]
+    assert (state().creates_hold_until, state().strikes) == (None, 0)
+
+
+def test_a_create_that_dies_as_it_finds_out_holds_no_other_longer_than_its_post(
+    kit: Seedance,
+) -> None:
+    kit.next_video("create_402")
+    generate_video("A kite")
+    kit.run_due()
+    kit.clock.advance(accounts.NO_QUOTA_PAUSE)
+    video = Video.objects.create(status="creating", prompt="Another")
+    assert accounts.wait_to_create(video.current()) is None  # and then it dies
+    generate_video("A third")
+    kit.run_due()
+    assert kit.charges == 0
+    kit.advance(get_settings().create_timeout + 30)
+    assert kit.charges == 1
 
 
 def test_one_create_at_a_time_finds_out_whether_the_balance_is_back(database: Database) -> None:
