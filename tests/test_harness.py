@@ -165,6 +165,20 @@ def test_a_wiped_broker_has_lost_its_messages(new_site: conftest.SiteFactory, ki
     assert site.broker.depth() == 0
 
 
+@pytest.mark.parametrize("kind", brokers.RABBIT_QUEUE_TYPES)
+def test_a_wiped_queue_is_not_made_again_by_a_connection_that_has_sent(
+    new_site: conftest.SiteFactory, kind: str
+) -> None:
+    site = new_site(broker=kind, **PLAIN)
+    site.call(drive.send, "tests.keep", 1)
+
+    site.broker.wipe()
+    site.call(drive.send, "tests.keep", 2)
+
+    with site.broker.connect() as connection:
+        assert brokers.waiting(connection, site.broker.queue) is None
+
+
 def test_a_run_that_ends_leaves_the_delayed_queues_to_the_others(
     new_site: conftest.SiteFactory,
 ) -> None:
