@@ -24,6 +24,10 @@ def test_every_canvas_goes_on(new_site: SiteFactory, place: str) -> None:
     site = new_site(broker=broker, database=database, results_in=results, speed=SLOW)
     worker = site.worker()
     wanted: dict[str, Any] = site.call(orders.canvases, ["all"])
+    if place == "embedded":
+        # This result backend counts no parts. A message of Celery's own, `celery.chord_unlock`,
+        # waits for them: the broker loses it, and nobody else knows which parts there are.
+        del wanted["all-chord"]
     site.wait_until(lambda: _is_up(site), 60, "all videos are in flight")
     worker.kill()
     site.broker.wipe()
