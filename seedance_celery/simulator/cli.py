@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import queue
 import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
 
@@ -39,18 +39,27 @@ def serve(
     app = SimulatorApp(speed=speed)
     for spec in scenario:
         app.fault(spec)
-    stopped = threading.Event()
+    # Not an Event: a handler may run while wait() holds its lock, and set() would wait for ever.
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        stopped.set()
+        signals.put(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     with SimulatorServer(app, host=host, port=port) as server:
         write(_greeting(server.url))
         # With a limit, or the wait cannot be interrupted on Windows.
-        while not stopped.wait(1):
+        while not _has_come(signals, 1):
             pass
+
+
+def _has_come(signals: queue.SimpleQueue[int], seconds: float) -> bool:
+    try:
+        signals.get(timeout=seconds)
+    except queue.Empty:
+        return False
+    return True
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import queue
 import signal
-import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -45,10 +45,10 @@ class Command(BaseCommand):
         if not options["every"]:
             self._report(run(options["prune_after"]), options)
             return
-        stopped = _stop_on_signals()
-        while not stopped.is_set():
+        signals = _take_signals()
+        self._try(run, options)
+        while not _has_come(signals, options["every"]):
             self._try(run, options)
-            stopped.wait(options["every"])
 
     def _try(self, run: Any, options: dict[str, Any]) -> None:
         try:
@@ -94,8 +94,17 @@ def _count(prune_after: float | None) -> Swept:
     )
 
 
-def _stop_on_signals() -> threading.Event:
-    stopped = threading.Event()
+def _take_signals() -> queue.SimpleQueue[int]:
+    # Not an Event: a handler may run while wait() holds its lock, and set() would wait for ever.
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    return stopped
+        signal.signal(number, lambda number, _: signals.put(number))
+    return signals
+
+
+def _has_come(signals: queue.SimpleQueue[int], seconds: float) -> bool:
+    try:
+        signals.get(timeout=seconds)
+    except queue.Empty:
+        return False
+    return True
