@@ -1,9 +1,10 @@
-"""Inside a worker: the timer of the sweep, kept connections, and Celery's own log lines."""
+"""Inside a worker: the timer of the sweep, kept connections, and log lines."""
 
 from __future__ import annotations
 
 import importlib
 import logging
+import os
 from typing import Any
 
 from celery import bootsteps
@@ -11,10 +12,13 @@ from celery.signals import (
     worker_init,
     worker_process_init,
     worker_process_shutdown,
+    worker_ready,
     worker_shutdown,
 )
+from django.core import checks
 
 from . import dbpool, dispatch
+from .checks.messages import TAG
 from .conf import get_settings
 
 __all__ = ["QuietFilter", "SweepTimer", "quiet_celery"]
@@ -82,6 +86,16 @@ def keep_connections(**kwargs: Any) -> None:
 def close_connections(**kwargs: Any) -> None:
     """Close them with the worker."""
     dbpool.keep(is_worker=False)
+
+
+@worker_ready.connect(dispatch_uid="seedance_celery.check", weak=False)
+def log_checks(**kwargs: Any) -> None:
+    """Log what this package's system checks find: Celery runs them all, and says nothing of it."""
+    if os.environ.get("CELERY_SKIP_CHECKS"):
+        return
+    for message in checks.run_checks(tags=[TAG]):
+        if not message.is_silenced():
+            logger.log(message.level, "%s: %s %s", message.id, message.msg, message.hint or "")
 
 
 def _tick(app: Any, interval: float) -> None:

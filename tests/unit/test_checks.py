@@ -16,7 +16,7 @@ from django.db import connections
 from django.test import override_settings
 from kombu import Queue
 
-from seedance_celery import dispatch
+from seedance_celery import dispatch, worker
 from tests.harness.processes import ROOT
 
 KEY = "sk-not-a-key"
@@ -333,3 +333,28 @@ def test_no_check_opens_a_connection(app: Celery, monkeypatch: pytest.MonkeyPatc
         app.conf.update(broker_url=broker)
         monkeypatch.setattr("socket.socket.connect", refuse)
         assert look() == {}
+
+
+# A worker, which has no `manage.py`.
+
+
+def test_a_worker_that_has_started_logs_what_the_checks_find(
+    app: Celery, caplog: pytest.LogCaptureFixture
+) -> None:
+    with override_settings(SEEDANCE={**BASE, "TIMEOUTS": 5}):
+        worker.log_checks()
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("seedance_celery.worker", "ERROR")
+    assert record.getMessage().startswith("seedance.E001: ")
+    assert "'TIMEOUT'" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("seedance", "silenced"), [(BASE, []), ({**BASE, "TIMEOUTS": 5}, ["seedance.E001"])]
+)
+def test_a_worker_logs_nothing_of_what_is_right_or_silenced(
+    app: Celery, caplog: pytest.LogCaptureFixture, seedance: dict[str, Any], silenced: list[str]
+) -> None:
+    with override_settings(SEEDANCE=seedance, SILENCED_SYSTEM_CHECKS=silenced):
+        worker.log_checks()
+    assert not caplog.records
