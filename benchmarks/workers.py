@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 from celery import Celery
 
+from tests.harness.delayed import DelayedQueues
 from tests.harness.processes import ROOT, Process
 from tests.harness.site import Site
 from tests.harness.waiting import wait_until
@@ -118,7 +119,11 @@ def site_for(setup: Setup, api: Api, **seedance: Any) -> Iterator[Site]:
             "SSL_CERT_FILE": str(api.roots),
         },
     )
-    with site:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(site)
+        if setup.broker == "rabbitmq-quorum":
+            # What is left in them has no queue to go to, and would hold up all that comes after.
+            stack.callback(DelayedQueues().release)
         yield site
 
 
