@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
+import functools
 import os
 import subprocess
 import sys
@@ -119,12 +121,16 @@ def site_for(setup: Setup, api: Api, **seedance: Any) -> Iterator[Site]:
             "SSL_CERT_FILE": str(api.roots),
         },
     )
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(site)
+    with site:
         if setup.broker == "rabbitmq-quorum":
-            # What is left in them has no queue to go to, and would hold up all that comes after.
-            stack.callback(DelayedQueues().release)
+            _hold_delayed_queues()
         yield site
+
+
+@functools.cache
+def _hold_delayed_queues() -> None:
+    # What is left in them in the end has no queue to go to, and would hold up all that comes after.
+    atexit.register(DelayedQueues().release)
 
 
 def begin(site: Site, task: str, ids: list[str]) -> None:
