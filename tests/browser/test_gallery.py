@@ -76,7 +76,9 @@ def test_a_film_is_asked_for_rendered_and_played(tab: Tab, gallery: Gallery) -> 
     expect(bar(card)).to_be_visible()
     before = int(bar(card).get_attribute("aria-valuenow") or 0)
     gallery.simulate("advance", seconds=4)
-    expect(bar(card)).not_to_have_attribute("aria-valuenow", str(before))
+    # On a busy machine the create may come after that, and its end before the page's next look.
+    moved = card.locator(f"video, [aria-valuenow]:not([aria-valuenow='{before}'])")
+    expect(moved.first).to_be_visible()
     gallery.simulate("advance", seconds=RENDER)
     expect(card.locator("video")).to_be_visible()
     expect(bar(card)).to_be_hidden()

@@ -53,5 +53,6 @@ def test_the_same_celery_id_with_another_video(new_site: SiteFactory, results: s
     site.wait_until(lambda: site.call(orders.followed) == 2, 30, "both are followed")
     site.simulator.app.advance(600)
     site.wait_until(lambda: not any(site.call(orders.left).values()), 30, "rows are settled")
+    site.events.wait(1, 30, event="task", tag="one-id")
     assert site.events.count(event="task", tag="one-id") == 1
     assert site.events.count(event="signal", name="video_completed") == 2
