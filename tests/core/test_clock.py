@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from django.db import connection
 
@@ -12,7 +15,7 @@ from tests.harness.databases import Database
 
 @pytest.mark.parametrize("written", [clock.now, lambda: clock.after(5)], ids=["now", "after"])
 def test_a_time_that_was_read_is_that_which_was_written(
-    database: Database, written: object
+    database: Database, written: Callable[[], Any]
 ) -> None:
     for _ in range(20):
         AccountState.objects.update_or_create(name="a", defaults={"hold_until": written()})
