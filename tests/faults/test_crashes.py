@@ -39,7 +39,6 @@ def test_a_child_killed_while_it_asks(shared_site: Site, new_flight: NewFlight) 
     asked = len(app.requests)
     shared_site.wait_until(lambda: len(app.requests) > asked + 1, 30, "children wait for the API")
     (worker,) = shared_site.workers
-    for child in worker.children():
-        worker.kill_child(child)
+    assert worker.kill_children_at_work()
     app.clear(hang)
     flight.land()

@@ -70,3 +70,19 @@ class Worker(Process):
         assert chosen in children, f"{chosen} is no child of {self.name}: {children}"
         os.kill(chosen, signal.SIGKILL)
         return chosen
+
+    def kill_children_at_work(self) -> list[int]:
+        """SIGKILL every child of a prefork pool but one that reads from the pool's pipe.
+
+        Where the broker has no event loop (the embedded one) that one holds a lock which its death
+        would leave taken: Celery's pool would run nothing any more.
+        """
+        killed = [pid for pid in self.children() if not _reads_a_pipe(pid)]
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        return killed
+
+
+def _reads_a_pipe(pid: int) -> bool:
+    """Tell whether the kernel says that a process waits in a `read` of a pipe."""
+    return "pipe_read" in Path(f"/proc/{pid}/wchan").read_text()

@@ -18,7 +18,6 @@ import pytest
 from tests.conftest import SiteFactory, matrix
 from tests.core.test_money import BOUGHT_AND_LOST, BOUGHT_AND_TOLD, REFUSED
 from tests.harness.site import KEY, Site
-from tests.harness.worker import Worker
 from tests.money import orders
 
 CREATE_TIMEOUT = 4
@@ -125,7 +124,7 @@ def kill_in_the_post(site: Site, times: int) -> None:
             site.workers[1].kill()
             site.start_worker(concurrency=CONCURRENCY)
         else:
-            kill_children(site.workers[0])
+            site.workers[0].kill_children_at_work()
         since = site.simulator.app.now()
 
 
@@ -135,11 +134,6 @@ def are_in_the_post(site: Site, count: int, since: float) -> bool:
     begun = max(since, app.now() - CREATE_TIMEOUT + 1)
     sent = [v.order.prompt for v in list(app.videos.values()) if v.created_at > begun]
     return sum(any(name in prompt for name in UNTIL_GIVEN_UP) for prompt in sent) >= count
-
-
-def kill_children(worker: Worker) -> None:
-    for pid in worker.children():
-        worker.kill_child(pid)
 
 
 def two_workers(new_site: SiteFactory, scenarios: Sequence[str], **options: Any) -> Site:
