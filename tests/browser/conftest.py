@@ -31,13 +31,14 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """The system's Chromium; skipped by name where it is absent."""
     if CHROMIUM is None:
         message = "needs Chromium (apt-get install chromium, or set CHROMIUM to its path)"
         pytest.fail(message, pytrace=False) if CI else pytest.skip(message)
-    # Playwright keeps an event loop in this thread, which Django takes for asynchronous code.
+    # Playwright keeps an event loop in this thread, which Django takes for asynchronous code: it
+    # ends with the module, as other modules of this process have loops of their own.
     with pytest.MonkeyPatch.context() as patch, sync_api.sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)

@@ -59,9 +59,9 @@ def test_lost_loops_without_beat(new_place: NewPlace, new_flight: NewFlight, poo
 def test_workers_with_wrong_clocks(new_place: NewPlace, new_flight: NewFlight, place: str) -> None:
     """One is five minutes ahead, the other behind: each holds what the other sent too long."""
     site = new_place(place)
-    ahead, behind = (site.start_worker(skew=skew, concurrency=1) for skew in (300, -300))
-    ahead.wait_ready()
-    behind.wait_ready()
+    # One after the other: kombu's SQLAlchemy transport fails where two make the queue at once.
+    for skew in (300, -300):
+        site.worker(skew=skew, concurrency=1)
     flight = new_flight(site, 4).climb()
     assert site.call(orders.deadlines_ahead)
     # What the one behind holds for five minutes, the sweep sends again.
