@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 from celery import current_app
+from celery.exceptions import NotRegistered
+from celery.utils.functional import arity_greater
 from kombu.exceptions import KombuError, OperationalError
 from kombu.utils.json import dumps, loads
 
@@ -28,7 +31,9 @@ __all__ = [
     "SWEEP",
     "delay",
     "in_batches",
+    "is_inline",
     "is_keepable",
+    "misfit",
     "queue_for",
     "resend",
     "send",
@@ -111,6 +116,43 @@ def is_keepable(signature: Any) -> bool:
         return bool(_plain(loads(dumps(signature))) == _plain(signature))
     except (TypeError, ValueError):
         return False
+
+
+def misfit(signature: Any, given: int | None) -> str:
+    """Return why a task refuses its arguments, after so many that come before them; "" if not.
+
+    None is for an errback: it is given three where Celery calls it in the worker, or one. A task
+    that this process does not know, and one without `typing`, is not looked at; of a chain, the
+    first is.
+    """
+    if signature.subtask_type == "chain":
+        return misfit(signature.tasks[0], given) if signature.tasks else ""
+    if signature.subtask_type:
+        return ""
+    try:
+        task = signature.type
+        header = getattr(task, "__header__", None)
+    except (AttributeError, NotRegistered):
+        return ""
+    if header is None or not getattr(task, "typing", False):
+        return ""
+    count = (3 if is_inline(signature) else 1) if given is None else given
+    before = () if signature.immutable else (None,) * count
+    try:
+        header(*before, *signature.args, **signature.kwargs)
+    except TypeError as error:
+        return str(error)
+    return ""
+
+
+def is_inline(signature: Any) -> bool:
+    """Tell whether Celery calls an errback in the worker; the others are sent as tasks."""
+    # Celery's own rule (celery.backends.base): more than one argument, and not a bound task.
+    try:
+        header = getattr(signature.type, "__header__", None)
+    except NotRegistered:
+        return False
+    return header is not None and not isinstance(header, partial) and bool(arity_greater(header, 1))
 
 
 def _plain(value: Any) -> Any:

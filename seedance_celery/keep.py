@@ -17,8 +17,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from celery import Task, group
 from celery.canvas import Signature
-from celery.exceptions import Ignore, NotRegistered, Reject
-from celery.utils.functional import arity_greater
+from celery.exceptions import Ignore, Reject
 from django.db import Error, transaction
 from kombu.utils.json import dumps, loads
 
@@ -54,6 +53,9 @@ STRIPPED = "seedance_stripped"
 """The attribute of a task's request that says: its canvas is in the row now."""
 
 DELAYED = "celery_delayed_delivery"
+
+STUCK_FOR = 900.0
+"""Seconds between two tries to send a next task that does not take what it is given."""
 
 
 # Keeping.
@@ -222,9 +224,27 @@ def conclude(task: AnyTask, kept: KeptTask, find: Callable[[], T | VideoEnded]) 
         return _succeed(task, kept, outcome)
     except (Ignore, Error):
         raise
-    except Exception as error:
-        logger.exception("%s cannot go on", kept)
-        _fail(task, kept, error)
+    except Exception as error:  # noqa: BLE001  (a project's tasks, hooks and result backend)
+        _stay(kept, error)
+
+
+def _stay(kept: KeptTask, error: Exception) -> NoReturn:
+    """Come back later to a task whose continuation raised as it was sent.
+
+    The video is there and paid for: an errback would give its money back. So the task waits for
+    whatever was away (a result backend), or for a deploy that mends the next task.
+    """
+    wait = STUCK_FOR if isinstance(error, TypeError) else get_settings().resend_after
+    logger.exception(
+        "%s cannot go on with video %s: what comes next could not be sent, and is tried again in "
+        "%.0f s. Where it is that task's fault, correct it and deploy, or call "
+        "video.stop_waiting().",
+        kept,
+        kept.video_id,
+        wait,
+    )
+    kept.mine().update(lease_until=None, due_at=clock.after(wait))
+    raise Ignore from error
 
 
 def is_ours(request: Any, celery_id: str | None) -> bool:
@@ -251,7 +271,7 @@ def _succeed(task: AnyTask, kept: KeptTask, result: T) -> T:
     return result
 
 
-def _fail(task: AnyTask, kept: KeptTask, error: Exception) -> NoReturn:
+def _fail(task: AnyTask, kept: KeptTask, error: VideoEnded) -> NoReturn:
     if not kept.signature:
         raise error
     if kept.raised_at is not None:
@@ -286,18 +306,9 @@ def _sorted(task: AnyTask, errbacks: Any) -> tuple[list[Any], list[Any]]:
     inline: list[Any] = []
     sent: list[Any] = []
     for errback in _listed(errbacks):
-        (inline if _is_inline(task, errback) else sent).append(errback)
+        is_inline = dispatch.is_inline(task.app.signature(errback))
+        (inline if is_inline else sent).append(errback)
     return inline, sent
-
-
-def _is_inline(task: AnyTask, errback: Any) -> bool:
-    # Celery's own rule (celery.backends.base): more than one argument, and not a bound task.
-    signature = task.app.signature(errback)
-    try:
-        header = getattr(signature.type, "__header__", None)
-    except NotRegistered:
-        return False
-    return header is not None and not isinstance(header, partial) and bool(arity_greater(header, 1))
 
 
 def _listed(value: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -18,6 +19,8 @@ from .models import Video
 from .models.actions import checked_timeout
 
 __all__ = ["check", "order"]
+
+logger = logging.getLogger(__name__)
 
 
 def order(
@@ -68,6 +71,7 @@ def _inserted(values: dict[str, Any]) -> tuple[Video, bool]:
     rows = Video.objects.primary()
     found = _existing(values)
     if found is not None:
+        _warn_of_another(found, values)
         return found, False
     try:
         with transaction.atomic(using=rows.db):
@@ -77,6 +81,13 @@ def _inserted(values: dict[str, Any]) -> tuple[Video, bool]:
         if found is None:
             raise
         return found, False
+
+
+def _warn_of_another(found: Video, values: dict[str, Any]) -> None:
+    """Tell of an order that its key keeps from being bought, though it is not the same one."""
+    if any(getattr(found, name) != values[name] for name in ("prompt", "model", "seconds", "size")):
+        words = "Video %s: another order came with its idempotency_key, and was not bought"
+        logger.warning(words, found)
 
 
 def _existing(values: dict[str, Any]) -> Video | None:

@@ -27,6 +27,8 @@ Status = Video.Status
 MAX_TRIES = 5
 """POSTs that never went out before the create is rejected."""
 FIRST_RETRY = 2.0
+RETRY_GROWTH = 3.0
+"""The five tries take 80 s, and the time that each takes to fail."""
 RECORD_FOR = 600.0
 """For about how many seconds an answer waits for a database that is away."""
 
@@ -100,7 +102,7 @@ def _try_again(video: Video, error: ApiError, asked: float | None) -> float | No
         _reject(video, f"never sent: {_words(error)}")
         return None
     if asked is None:
-        wait = FIRST_RETRY * 2.0 ** (tries - 1)
+        wait = FIRST_RETRY * RETRY_GROWTH ** (tries - 1)
     else:
         wait = cadence.spread(asked, get_settings().poll_countdown[1])
     limits.give_back(video)

@@ -141,6 +141,9 @@ def _signatures(value: Any, name: str) -> list[Any]:
         if not dispatch.is_keepable(signature):
             message = f"{name} has arguments that are no JSON, and could not wait in the row."
             raise InvalidRequest(message, name)
+        misfit = dispatch.misfit(signature, 1 if name == "link" else None)
+        if misfit:
+            raise InvalidRequest(f"{name}: {signature.task} cannot be called so: {misfit}", name)
     return values
 
 

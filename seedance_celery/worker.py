@@ -16,6 +16,7 @@ from celery.signals import (
     worker_shutdown,
 )
 from django.core import checks
+from django.db import Error, connections
 
 from . import dbpool, dispatch
 from .checks.messages import TAG
@@ -96,6 +97,29 @@ def log_checks(**kwargs: Any) -> None:
     for message in checks.run_checks(tags=[TAG]):
         if not message.is_silenced():
             logger.log(message.level, "%s: %s %s", message.id, message.msg, message.hint or "")
+
+
+@worker_ready.connect(dispatch_uid="seedance_celery.tables", weak=False)
+def log_missing_migrations(**kwargs: Any) -> None:
+    """Log migrations that are not applied: without its tables each task comes back for ever."""
+    if os.environ.get("CELERY_SKIP_CHECKS"):
+        return
+    from .models import Video
+    from .schema import unapplied
+
+    connection = connections[Video.objects.primary().db]
+    try:
+        missing = unapplied()
+    except Error:
+        return  # the tasks say that it is away
+    finally:
+        if not connection.in_atomic_block:
+            connection.close()
+    if missing:
+        names = ", ".join(missing)
+        logger.error(
+            "Migrations are not applied: seedance_celery %s. Run manage.py migrate.", names
+        )
 
 
 def _tick(app: Any, interval: float) -> None:

@@ -10,7 +10,6 @@ from django.core import checks
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import connections
-from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Max
 from django.db.models.functions import Coalesce
 
@@ -18,6 +17,7 @@ from .. import clock
 from ..checks.messages import TAG
 from ..conf import Account, get_settings
 from ..models import Video
+from ..schema import unapplied
 from .findings import Found, bad, good, unsure
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "look_at_storage",
 ]
 
-LABEL = "seedance_celery"
 TOLERANCE = 5.0
 """Seconds by which clocks may differ before it is worth a line."""
 SHORTEST_SHOWN = 16
@@ -88,13 +87,11 @@ def look_at_clock() -> Iterator[Found]:
 
 def look_at_migrations() -> Iterator[Found]:
     """Compare the migrations with those that the database has seen."""
-    executor = MigrationExecutor(connections[Video.objects.primary().db])
-    targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] == LABEL]
-    missing = [migration.name for migration, _ in executor.migration_plan(targets)]
+    missing = unapplied()
     if missing:
         yield bad(f"not applied: {', '.join(missing)}", "Run manage.py migrate.")
     else:
-        yield good(f"applied up to {', '.join(name for _, name in targets)}")
+        yield good("all are applied")
 
 
 def look_at_storage() -> Iterator[Found]:

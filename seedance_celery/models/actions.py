@@ -94,15 +94,16 @@ class Actions:
     def adopt(self: Video, api_id: str) -> bool:  # type: ignore[misc]
         """Say which video an unknown create bought: the id on the provider's dashboard.
 
-        Polling and the canvas that waits go on. Returns whether the create was still unknown.
-        Raises `InvalidRequest` where the id is blank or another row has it.
+        Polling and the canvas that waits go on. Also of a lost video, whose id was mistyped: what
+        waited for that one has been told already. Returns whether the create was still unknown,
+        or the video lost. Raises `InvalidRequest` where the id is none or another row has it.
         """
         api_id = checked_api_id(api_id)
         video = self.current()
         with _own_id(api_id), transaction.atomic(using=video.db):
             won = _start(
                 video,
-                (video.Status.CREATE_UNKNOWN,),
+                (video.Status.CREATE_UNKNOWN, video.Status.LOST),
                 "adopted",
                 api_id=api_id,
                 status=video.Status.QUEUED,
@@ -172,6 +173,8 @@ def checked_api_id(api_id: str) -> str:
         raise InvalidRequest("The API id is empty.", "api_id")
     if len(api_id) > 255 or "\x00" in api_id:
         raise InvalidRequest("The API id is longer than 255 characters or has a NUL.", "api_id")
+    if "://" in api_id or any(map(str.isspace, api_id)):
+        raise InvalidRequest("An API id is one word, such as task_abc123, and no URL.", "api_id")
     return api_id
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 from celery import Celery
 from celery.app.trace import TraceInfo, trace_task
-from celery.exceptions import NotRegistered, Reject
+from celery.exceptions import Ignore, NotRegistered, Reject
 from celery.states import FAILURE
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 from celery.worker import state
@@ -177,6 +177,11 @@ class Broker:
             self.messages.append(again)
         elif info.state == FAILURE and isinstance(error, BaseException):
             self.raised.append(Raised(message.task, message.celery_id, error))
+        elif isinstance(error, Ignore) and isinstance(error.__cause__, TypeError):
+            raise AssertionError(
+                f"{message.task} ended well and cannot go on: {error.__cause__}. A worker tries "
+                "again every 15 minutes, until the next task is corrected."
+            ) from error.__cause__
 
 
 class _Request(Request):

@@ -43,8 +43,8 @@ class Seedance(Assertions):
     `simulator` is the API (its `next()`, `fault()` and `videos`), `clock` the time, `broker` the
     messages. The package's client reaches the API without a port, at an address that leads
     nowhere for others; with `http=True` it is served at `url`, for code with a client of its own.
-    Other options are settings (`TIMEOUT=60`), on top of the project's `SEEDANCE`, whose keys and
-    addresses are replaced.
+    Other options are settings (`TIMEOUT=60`), on top of the project's `SEEDANCE`, whose keys,
+    addresses and `POLL_COUNTDOWN` are replaced.
     """
 
     def __init__(self, app: Celery | None = None, *, http: bool = False, **settings: Any) -> None:
@@ -102,6 +102,8 @@ class Seedance(Assertions):
         }
         if "API_KEY" in own or not accounts:
             own["API_KEY"] = KEY
+        # A developer's own countdown of a second would make a test of many polls.
+        own.pop("POLL_COUNTDOWN", None)
         return {**own, "BASE_URL": self.url, "ACCOUNTS": accounts, **self._settings}
 
     # What the API does, and what happened.

@@ -22,6 +22,11 @@ def publish(value: Any, *details: Any) -> Any:
 
 
 @shared_task
+def narrow(value: Any, order: int) -> None:
+    ran.append(("narrow", order))
+
+
+@shared_task
 def collect(values: Any) -> None:
     ran.append(("collect", values))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from celery import chain, chord, group
+from celery.canvas import Signature
 from django.db import transaction
 
 from seedance_celery.exceptions import (
@@ -23,7 +24,7 @@ from seedance_celery.signals import video_completed
 from seedance_celery.tasks import create_video, poll_video
 from seedance_celery.testing import Seedance
 from tests.core import canvas
-from tests.core.canvas import collect, old_refund, publish, refund
+from tests.core.canvas import collect, narrow, old_refund, publish, refund
 
 
 def the_video() -> Video:
@@ -165,6 +166,42 @@ def test_generate_video_in_a_transaction_that_rolls_back_leaves_nothing(kit: See
     assert not Video.objects.exists()
     assert not KeptTask.objects.exists()
     assert kit.charges == 0
+
+
+@pytest.mark.parametrize(
+    ("link", "link_error"),
+    [
+        (narrow.s(), None),
+        (narrow.s(1, 2), None),
+        (narrow.s(order=1, pk=2), None),
+        (chain(narrow.s(), publish.s()), None),
+        (None, old_refund.s("order")),
+        (None, refund.s("order")),
+    ],
+)
+def test_what_could_not_be_called_is_refused_before_anything_is_bought(
+    kit: Seedance, link: Any, link_error: Any
+) -> None:
+    with pytest.raises(InvalidRequest, match="cannot be called so") as caught:
+        generate_video("A kite", link=link, link_error=link_error)
+    assert caught.value.field == ("link" if link else "link_error")
+    assert not Video.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        narrow.s(1),
+        narrow.si({}, order=1),
+        chain(narrow.s(1), narrow.si({}, 1)),
+        group(narrow.s(1), publish.s()),
+        Signature("shop.tasks.unknown_here"),
+    ],
+    ids=["given", "immutable", "chain", "group", "unknown"],
+)
+def test_what_can_be_called_is_taken(kit: Seedance, link: Any) -> None:
+    generate_video("A kite", link=link)
+    assert Video.objects.exists()
 
 
 def test_link_and_link_error_of_generate_video(kit: Seedance) -> None:

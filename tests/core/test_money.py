@@ -129,6 +129,17 @@ def test_a_connection_that_is_refused_is_tried_five_times(kit: Seedance) -> None
     assert canvas.names() == ["refund"]
 
 
+def test_a_minute_without_the_api_rejects_nothing(kit: Seedance) -> None:
+    assert kit.server is not None
+    kit.server.stop()
+    start()
+    kit.advance(60)
+    kit.server.start()
+    kit.run_until_done()
+    assert the_video().status == "completed"
+    assert (kit.charges, canvas.names()) == (1, ["publish"])
+
+
 def test_an_adopted_video_goes_on_with_the_canvas_that_waited(kit: Seedance) -> None:
     kit.next_video("create_dropped")
     start()
@@ -138,6 +149,43 @@ def test_an_adopted_video_goes_on_with_the_canvas_that_waited(kit: Seedance) -> 
     kit.run_until_done()
     assert the_video().status == "completed"
     assert (kit.charges, canvas.names()) == (1, ["publish"])
+
+
+def test_a_mistyped_id_is_lost_and_another_can_be_adopted(kit: Seedance) -> None:
+    kit.next_video("create_dropped")
+    start()
+    kit.run_until_done()
+    assert the_video().adopt("task_mistyped")
+    kit.run_until_done()
+    assert the_video().status == "lost"
+    assert the_video().adopt(next(iter(kit.simulator.videos)))
+    kit.run_until_done()
+    assert the_video().status == "completed"
+    # The chain has been told of the lost one: it does not go on after that.
+    assert (kit.charges, canvas.names()) == (1, [])
+    assert kit.signals("video_completed") == ["video_completed"]
+
+
+@pytest.mark.parametrize("api_id", ["", " ", "task_a b", "task_a\n", "https://example.com/task_a"])
+def test_what_is_no_id_cannot_be_adopted(kit: Seedance, api_id: str) -> None:
+    kit.next_video("create_dropped")
+    start()
+    kit.run_until_done()
+    with pytest.raises(InvalidRequest) as caught:
+        the_video().adopt(api_id)
+    assert caught.value.field == "api_id"
+    assert the_video().status == "create_unknown"
+
+
+def test_another_order_with_a_used_key_is_told_of(
+    kit: Seedance, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = generate_video("A kite", idempotency_key="form-1")
+    assert generate_video("A kite", idempotency_key="form-1") == first
+    assert "another order" not in caplog.text
+    assert generate_video("A boat", idempotency_key="form-1") == first
+    assert f"Video {first}: another order came with its idempotency_key" in caplog.text
+    assert "boat" not in caplog.text
 
 
 def test_an_id_that_another_row_has_cannot_be_adopted(kit: Seedance) -> None:

@@ -300,3 +300,34 @@ def test_a_result_backend_that_fails_once_repeats_nothing(
     assert failed
     assert canvas.names() == ["publish"]
     assert not KeptTask.objects.filter(finished_at=None).exists()
+
+
+def test_a_next_task_that_cannot_be_sent_gives_no_money_back_and_goes_on_once_it_can(
+    kit: Seedance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bought = create_video.s("A kite").on_error(refund.s())
+    chain(bought, poll_video.s().on_error(refund.s()), publish.s()).apply_async()
+    with monkeypatch.context() as before_the_deploy:
+        before_the_deploy.setattr(publish, "__header__", lambda value, order_pk: None)
+        with pytest.raises(AssertionError, match=r"cannot go on: .*order_pk"):
+            kit.run_until_done()
+        assert Video.objects.get().status == "completed"
+        assert "what comes next could not be sent, and is tried again in 900 s" in caplog.text
+        assert canvas.names() == []
+    kit.run_until_done()
+    assert canvas.names() == ["publish"]
+
+
+def test_a_next_task_whose_sending_fails_for_a_while_goes_on_soon(
+    kit: Seedance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: Any) -> None:
+        raise LookupError("a result backend that is away")
+
+    chain(create_video.s("A kite"), poll_video.s().on_error(refund.s()), publish.s()).apply_async()
+    with monkeypatch.context() as outage:
+        outage.setattr(publish, "__header__", away)
+        kit.advance(600)
+        assert canvas.names() == []
+    kit.advance(120)
+    assert canvas.names() == ["publish"]

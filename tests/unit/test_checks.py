@@ -13,6 +13,7 @@ import pytest
 from celery import Celery, current_app
 from django.core import checks, mail
 from django.db import connections
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 from kombu import Queue
 
@@ -358,3 +359,17 @@ def test_a_worker_logs_nothing_of_what_is_right_or_silenced(
     with override_settings(SEEDANCE=seedance, SILENCED_SYSTEM_CHECKS=silenced):
         worker.log_checks()
     assert not caplog.records
+
+
+def test_a_worker_whose_database_was_not_migrated_says_what_to_do(
+    db: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker.log_missing_migrations()
+    assert not caplog.records
+    MigrationRecorder.Migration.objects.filter(app="seedance_celery").delete()
+    worker.log_missing_migrations()
+    [record] = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.getMessage() == (
+        "Migrations are not applied: seedance_celery 0001_initial. Run manage.py migrate."
+    )
