@@ -12,7 +12,7 @@ SOURCES := $(shell find seedance_celery -type f -not -name '*.pyc')
 # An editable package is imported from here; the demo's is installed, as a user's would be.
 export PYTHONPATH :=
 
-.PHONY: help test test-all chromium lint format screenshots demo run bench docs dist clean
+.PHONY: help test test-all chromium lint format screenshots demo run bench reference docs dist clean
 
 help:
 	@echo 'make test      the core suite (needs nothing; uses Redis, RabbitMQ, PostgreSQL, MariaDB)'
@@ -24,6 +24,7 @@ help:
 	@echo 'make run       the example project with web server, worker and simulator'
 	@echo 'make bench     the benchmarks'
 	@echo 'make docs      the documentation'
+	@echo 'make reference what pages of the reference take from the code, anew'
 	@echo 'make dist      the wheel and the sdist, in dist/'
 	@echo 'make screenshots  the pictures of the documentation'
 	@echo 'make clean     remove what the others made'
@@ -61,6 +62,9 @@ bench: $(VENV)/.dev
 
 screenshots: $(VENV)/.dev
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest -m full tests/browser/test_screenshots.py
+
+reference: $(VENV)/.dev
+	$(BIN)/python docs/_ext/from_code.py
 
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -E -W -n --keep-going -b html docs docs/_build/html

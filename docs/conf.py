@@ -3,23 +3,11 @@
 import sys
 from pathlib import Path
 
-import django
-from django.conf import settings
-
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
-# Autodoc reads the models and the tasks, and those need a Django that is set up.
-settings.configure(
-    INSTALLED_APPS=[
-        "django.contrib.contenttypes",
-        "django.contrib.auth",
-        "seedance_celery",
-    ],
-    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-    SEEDANCE={"API_KEY": "simulator"},
-    USE_TZ=True,
-)
-django.setup()
+import from_code
+
+from_code.set_django_up()
 
 import seedance_celery  # noqa: E402
 

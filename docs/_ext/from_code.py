@@ -1,7 +1,8 @@
 """What the reference takes from the code itself: settings, commands, tasks, scenarios.
 
-Each of the last functions writes Markdown. `seedance_docs` makes directives of them; the tests call
-them, too, without Sphinx.
+Settings, commands and scenarios stand in their pages as Markdown, between two comments, so that
+they can be read without a build: `make reference` writes them anew, and a test says when they are
+old. Tasks are a directive of `seedance_docs`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,29 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+REFERENCE = Path(__file__).resolve().parents[1] / "reference"
 UNITS = ("seconds", "bytes", "videos", "tasks")
+
+
+def set_django_up() -> None:
+    """Let the models and the tasks be imported, which need a Django that is set up."""
+    import django
+    from django.conf import settings as django_settings
+
+    django_settings.configure(
+        INSTALLED_APPS=[
+            "django.contrib.contenttypes",
+            "django.contrib.auth",
+            "seedance_celery",
+        ],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        SEEDANCE={"API_KEY": "simulator"},
+        USE_TZ=True,
+    )
+    django.setup()
 
 
 # Settings.
@@ -30,6 +51,11 @@ class Setting:
     unit: str
     text: str
     example: str
+
+    @property
+    def tells(self) -> bool:
+        """Whether the example says more than the default does."""
+        return self.example != f'"{self.name}": {self.default}'
 
 
 def settings() -> list[Setting]:
@@ -60,10 +86,15 @@ def _default(field: Any) -> str:
     return repr(field.default)
 
 
+# Where the code's own example is a default, or another setting's.
+EXAMPLES = {
+    "models": '{"seedance-3-0": {"seconds": (4, 20), "images": True}}',
+    "store_queue": "'files'",
+}
+
+
 def _example(field: Any) -> str:
-    if field.name == "models":
-        return '{"seedance-3-0": {"seconds": (4, 20), "images": True}}'
-    return str(field.metadata["example"])
+    return EXAMPLES.get(field.name) or str(field.metadata["example"])
 
 
 def _attribute_texts(cls: type) -> dict[str, str]:
@@ -80,18 +111,18 @@ def _attribute_texts(cls: type) -> dict[str, str]:
 
 
 def settings_markdown() -> Iterator[str]:
-    """Write each setting as a `confval`, which other pages can refer to."""
+    """Write a table of the settings; `seedance_docs` lets `{confval}` refer to its rows."""
+    yield "| key | type | default | what it is |"
+    yield "|---|---|---|---|"
     for setting in settings():
-        unit = f" ({setting.unit})" if setting.unit else ""
-        yield f"```{{confval}} {setting.name}"
-        yield f":type: {setting.type}{unit}"
-        yield f":default: {setting.default}"
-        yield ""
-        yield setting.text
-        yield ""
-        yield f"For example `{setting.example}`."
-        yield "```"
-        yield ""
+        unit = f", {setting.unit}" if setting.unit else ""
+        default = setting.default
+        if " " not in default or default[0] in "({'":
+            default = f"`{default}`"
+        text = setting.text.replace("\n", " ")
+        if setting.tells:
+            text += f" For example `{setting.example}`."
+        yield f"| `{setting.name}` | {setting.type}{unit} | {default} | {text} |"
 
 
 # Commands.
@@ -116,15 +147,15 @@ def command_markdown(name: str) -> Iterator[str]:
     parser = parser_of(name)
     yield str(parser.description)
     yield ""
+    yield "| argument | what it does |"
+    yield "|---|---|"
     for action in parser._actions:
         if action.dest in DJANGOS:
             continue
-        yield f"`{_spelled(action)}`"
         default = f" Default: `{action.default}`." if _has_default(action) else ""
-        yield f": {_sentence(action.help or '')}{default}"
-        yield ""
+        yield f"| `{_spelled(action)}` | {_cell(_sentence(action.help or ''))}{default} |"
     if parser.epilog:
-        yield from ("```text", str(parser.epilog), "```", "")
+        yield from ("", "```text", str(parser.epilog), "```")
 
 
 def _spelled(action: argparse.Action) -> str:
@@ -173,4 +204,37 @@ def scenarios_markdown() -> Iterator[str]:
     yield "| scenario | what it plays |"
     yield "|---|---|"
     for scenario in SCENARIOS.values():
-        yield f"| `{scenario.name}` | {scenario.about.replace('|', chr(92) + '|')} |"
+        yield f"| `{scenario.name}` | {_cell(scenario.about)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+# Pages that hold what is written above.
+
+
+def written(page: str) -> str:
+    """Return a page's text with what it takes from the code as the code is now."""
+    between = re.compile(r"(<!-- from the code: (.+?) -->\n).*?(?=<!-- end -->)", re.S)
+    return between.sub(_written, (REFERENCE / page).read_text())
+
+
+def _written(match: re.Match[str]) -> str:
+    name, *arguments = match[2].split()
+    lines = WRITERS[name](*arguments)
+    return f"{match[1]}\n{chr(10).join(lines)}\n\n"
+
+
+WRITERS = {
+    "settings": settings_markdown,
+    "command": command_markdown,
+    "scenarios": scenarios_markdown,
+}
+PAGES = ("settings.md", "commands.md", "testing.md")
+
+
+if __name__ == "__main__":
+    set_django_up()
+    for page in PAGES:
+        (REFERENCE / page).write_text(written(page))

@@ -1,4 +1,4 @@
-"""Directives for what the reference takes from the code: MyST parses it where they stand."""
+"""What Sphinx adds to the reference: the tasks as functions, and where `{confval}` leads to."""
 
 from __future__ import annotations
 
@@ -32,11 +32,21 @@ def _without_constructor(
     return ("", None) if what == "exception" and signature else None
 
 
+def _name_settings(app: Any, doctree: nodes.document) -> None:
+    """Let `{confval}` refer to the rows of the table of settings, which is plain Markdown."""
+    if app.env.docname != "reference/settings":
+        return
+    names = {setting.name for setting in from_code.settings()}
+    for row in doctree.findall(nodes.row):
+        name = row[0].astext()
+        if name in names:
+            row["ids"].append(name)
+            app.env.get_domain("std").note_object("confval", name, name, location=row)
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Register the directives."""
-    app.add_directive("seedance-settings", _directive(from_code.settings_markdown))
-    app.add_directive("seedance-command", _directive(from_code.command_markdown, arguments=1))
     app.add_directive("seedance-task", _directive(from_code.task_markdown, arguments=1))
-    app.add_directive("seedance-scenarios", _directive(from_code.scenarios_markdown))
     app.connect("autodoc-process-signature", _without_constructor)
+    app.connect("doctree-read", _name_settings)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -68,6 +68,17 @@ def test_each_setting_has_a_text_a_default_and_an_example_that_is_right(
             assert not conf.problems(), setting
 
 
+@pytest.mark.parametrize("page", from_code.PAGES)
+def test_what_a_page_takes_from_the_code_is_current(page: str) -> None:
+    assert "<!-- from the code: " in (REFERENCE / page).read_text()
+    assert (REFERENCE / page).read_text() == from_code.written(page), "run `make reference`"
+
+
+def test_the_page_of_the_settings_has_a_row_for_each() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \|", _text("settings"), re.M)
+    assert rows == list(conf.FIELDS)
+
+
 def test_each_number_in_the_settings_has_a_unit() -> None:
     for setting in from_code.settings():
         if re.search(r"\b(int|float)\b", setting.type):
@@ -133,7 +144,11 @@ def test_every_command_is_explained() -> None:
     path = seedance_celery.management.commands.__path__
     names = sorted(module.name for module in pkgutil.iter_modules(path))
     assert sorted(re.findall(r"^## (seedance_\w+)$", _text("commands"), re.M)) == names
-    assert sorted(re.findall(r"\{seedance-command\} (\w+)", _text("commands"))) == names
+    assert sorted(_commands()) == names
+
+
+def _commands() -> list[str]:
+    return re.findall(r"^<!-- from the code: command (\w+) -->$", _text("commands"), re.M)
 
 
 def test_every_part_that_the_doctor_looks_at_is_explained() -> None:
@@ -144,7 +159,7 @@ def test_every_part_that_the_doctor_looks_at_is_explained() -> None:
 
 
 def test_every_option_of_a_command_is_written() -> None:
-    for name in re.findall(r"\{seedance-command\} (\w+)", _text("commands")):
+    for name in _commands():
         written = "\n".join(from_code.command_markdown(name))
         for action in from_code.parser_of(name)._actions:
             if action.dest not in from_code.DJANGOS:
