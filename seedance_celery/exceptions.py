@@ -11,7 +11,7 @@ Grouped by what the caller does next:
   URL, to give up or to try again.
 
 All data of an exception is in its positional arguments: Celery's JSON result backends keep
-nothing else. No message holds a key, a prompt, a URL or the API's body.
+nothing else. No message holds a key or a signed URL; only a `VideoEnded`'s holds words of the API.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ __all__ = [
 class SeedanceError(Exception):
     """Base of everything this package raises on purpose.
 
-    Its text and its repr are our words alone; data, the API's words included, is in attributes.
+    Its text and its repr are our words; those of a `VideoEnded` end with its `reason`.
     """
 
     def __repr__(self) -> str:

@@ -36,6 +36,7 @@ from .markdown import ROOT, Block
 PACKAGE = "tests.docs.shop"
 # What a page that is read by a person names, and a test may not use.
 SERVER = "http://127.0.0.1:8765"
+API = "https://api.cometapi.com"
 ENVIRONMENT = {
     "COMETAPI_KEY": "sk-default",
     "COMETAPI_KEY_EU": "sk-eu",
@@ -104,8 +105,9 @@ class Page:
     def _execute(self, block: Block, names: dict[str, Any]) -> dict[str, Any]:
         # Blank lines before it, so that a traceback names the page's own line.
         source = "\n" * (block.line - 1) + block.text
-        if SERVER in source:
-            source = source.replace(SERVER, self.kit.url)
+        for address in (SERVER, API):
+            if address in source:
+                source = source.replace(address, self.kit.url)
         exec(compile(source, str(ROOT / block.page), "exec"), names)
         return names
 

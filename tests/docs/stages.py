@@ -14,6 +14,7 @@ from unittest.mock import patch
 import pytest
 from celery import shared_task
 from django.contrib.auth.models import User
+from django.db import models
 
 from seedance_celery.client import Client
 from seedance_celery.conf import get_settings
@@ -86,16 +87,25 @@ def _current(order: Order) -> Order:
 @stage("docs/how-to/chain-after-your-own-create.md")
 def _own_create(page: Page) -> Iterator[dict[str, Any]]:
     given = _usual()
-    yield {**given, "my_create": _my_create}
-    page.names["start"](given["order"])
+    with patch.dict(os.environ, COMETAPI_KEY=get_settings().account().key()):
+        yield given
+        _all_run(page, [given["order"]])
+        assert _current(given["order"]).published_at
+        assert page.kit.charges == 1
+        prompts = ("moderation", "create_400", "create_dropped", "create_http_504")
+        orders = [Order.objects.create(prompt=f"A kite [{prompt}]") for prompt in prompts]
+        _all_run(page, orders)
+    assert [bool(_current(order).refunded_at) for order in orders] == [True, True, False, False]
+    assert not any(order.published_at for order in orders)
+    page.names["start_with_ours"](given["order"]).apply_async()
     page.kit.run_until_done()
-    assert _current(given["order"]).published_at
-    assert page.kit.charges == 1
-    refused = Order.objects.create(prompt="A kite [moderation]")
-    page.names["start"](refused)
+    assert Video.objects.get(metadata={"order": given["order"].pk}).status == "completed"
+
+
+def _all_run(page: Page, orders: list[Order]) -> None:
+    for order in orders:
+        page.names["start"](order)
     page.kit.run_until_done()
-    assert _current(refused).refunded_at
-    assert not refused.published_at
 
 
 @stage("docs/how-to/migrate-from-a-polling-task.md")
@@ -103,14 +113,15 @@ def _migrating(page: Page) -> Iterator[dict[str, Any]]:
     given = _usual()
     old = [Order.objects.create(api_id=_my_create("A kite")["id"]) for _ in range(2)]
     forgotten = Order.objects.create(api_id="task_nobody_knows")
-    yield given
+    yield {**given, "models": models}
     page.names["poll_order"].delay(old[0].pk)
     page.names["poll_order"].delay(old[0].pk)
     page.kit.run_due()
     page.names["hand_over_all"]()
     page.kit.run_until_done()
     assert all(_current(order).published_at for order in old)
-    assert _current(forgotten).refunded_at
+    assert not _current(forgotten).refunded_at
+    assert forgotten.video.status == "lost"
     assert Video.objects.count() == 3
 
 
@@ -158,8 +169,9 @@ GIVEN |= {"my_create_task": my_create_task, "start_film": start_film, "form_id":
 
 @stage("README.md")
 def _readme(page: Page) -> Iterator[dict[str, Any]]:
-    received = _ordered("A kite over the sea")
     first = Order.objects.create(pk=7)
+    received = Order.objects.create(prompt="A kite")
+    generate_video("A kite", metadata={"order": received.pk})
     given = _usual()
     yield given
     page.kit.run_until_done()

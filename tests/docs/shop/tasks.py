@@ -1,6 +1,8 @@
 from celery import shared_task
 from django.utils import timezone
 
+from seedance_celery.exceptions import CreateRejected, VideoFailed
+
 from .models import Order
 
 
@@ -10,5 +12,6 @@ def publish(video, order_pk):
 
 
 @shared_task
-def refund(order_pk):
-    Order.objects.filter(pk=order_pk, refunded_at=None).update(refunded_at=timezone.now())
+def refund(request, exc, traceback, order_pk):
+    if isinstance(exc, (CreateRejected, VideoFailed)):  # nothing was made, and nothing will be
+        Order.objects.filter(pk=order_pk, refunded_at=None).update(refunded_at=timezone.now())
