@@ -11,6 +11,7 @@ from celery import chain, chord, group
 from celery.canvas import Signature
 from django.db import transaction
 
+from seedance_celery import dispatch
 from seedance_celery.exceptions import (
     InvalidRequest,
     KeyMissing,
@@ -96,6 +97,18 @@ def test_ten_chains_on_one_video_are_one_poll_loop_and_ten_continuations(kit: Se
     assert canvas.names() == ["publish"] * 10
     times = kit.simulator.videos[api_id].asked_at
     assert all(later - earlier >= 9 for earlier, later in pairwise(times))
+
+
+def test_a_chain_that_waits_is_a_row_and_holds_no_worker(kit: Seedance) -> None:
+    kit.next_video("slow")
+    chain(create_video.s("A kite"), poll_video.s(), publish.s()).apply_async()
+    kit.advance(30)
+    assert not the_video().is_finished
+    assert KeptTask.objects.filter(finished_at=None).count() == 1
+    # What goes round is the question alone; the one who runs all tasks here is free.
+    assert {message.task for message in kit.broker.fetch()} <= {dispatch.REFRESH, dispatch.BATCH}
+    kit.run_until_done()
+    assert canvas.names() == ["publish"]
 
 
 def test_a_chain_on_a_finished_video_goes_on_at_once_without_a_request(kit: Seedance) -> None:
