@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
 from .conf import get_settings
 from .models import Video
 
-__all__ = ["may_view", "staff_only"]
+__all__ = ["may_view", "permission", "staff_only"]
 
 
 def staff_only(request: HttpRequest, video: Video) -> bool:
@@ -22,7 +25,11 @@ def may_view(request: HttpRequest, video: Video) -> bool:
 
     Only `True` is a yes: what returns a queryset, a coroutine or a user by mistake shows nothing.
     """
-    permission = get_settings().view_permission
-    if isinstance(permission, str):
-        permission = import_string(permission)
-    return permission(request, video) is True
+    return permission()(request, video) is True
+
+
+def permission() -> Callable[..., Any]:
+    """Return the function that decides."""
+    named = get_settings().view_permission
+    found: Callable[..., Any] = import_string(named) if isinstance(named, str) else named
+    return found

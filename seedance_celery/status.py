@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Any, TypedDict
 
 from django.core.exceptions import SuspiciousOperation
@@ -13,8 +15,12 @@ from .estimates import Estimate, estimate, shown_progress
 from .models import Video
 from .protocol import MODERATION
 from .redaction import redact_text
+from .signed_urls import expires_at
 
-__all__ = ["ShownEstimate", "ShownVideo", "file_url", "playable_url", "shown"]
+__all__ = [
+    *("ShownEstimate", "ShownVideo", "file_url", "playable_url", "player", "shown"),
+    "unplayable",
+]
 
 Status = Video.Status
 
@@ -24,6 +30,8 @@ SHORTEST, LONGEST = 2, 30
 """Seconds between two looks at a video that has not ended."""
 LATE = 300
 """Seconds between two looks at a timed-out video, which may still be collected."""
+LINK_LIFE = timedelta(hours=24)
+"""How long a signed URL is trusted that does not say itself; upstream links live 24 h."""
 
 _LABELS = {
     Status.CREATING: gettext_lazy("Being sent"),
@@ -40,6 +48,8 @@ _LABELS = {
 _REASONS = {MODERATION: gettext_lazy("Its moderation refused the prompt, an image or the result.")}
 _UNWELL = gettext_lazy("The provider is not answering well. Nothing is lost: we keep asking.")
 _STORE_FAILED = gettext_lazy("The file could not be kept.")
+# Of use to the provider's support, not to a customer; the row keeps it.
+_REQUEST_ID = re.compile(r" ?\(request id: ?[\w.-]+\)", re.ASCII | re.IGNORECASE)
 
 
 class ShownEstimate(TypedDict):
@@ -160,7 +170,7 @@ def _reason(video: Video) -> str:
     if video.reason in _REASONS:
         return str(_REASONS[video.reason])
     # The API echoes prompts at times.
-    return redact_text(video.reason, hide=[video.prompt])
+    return redact_text(_REQUEST_ID.sub("", video.reason), hide=[video.prompt])
 
 
 def _notice(video: Video) -> str:
@@ -206,3 +216,25 @@ def playable_url(video: Video) -> str:
         return str(kept)
     is_web = video.video_url.startswith(("https://", "http://"))
     return video.video_url if is_web else ""
+
+
+def player(video: Video) -> dict[str, Any]:
+    """Return what the template of the player needs, for a video that was read with `with_now()`."""
+    is_kept = file_url(video) is not None
+    return {
+        "playable_url": playable_url(video),
+        "may_have_expired": not is_kept and _has_expired(video),
+        "expired": unplayable(is_kept=is_kept),
+    }
+
+
+def unplayable(*, is_kept: bool) -> str:
+    """Return what a player says where a browser cannot load the kept file, or the signed URL."""
+    if is_kept:
+        return _("The file of this video cannot be loaded.")
+    return _("The link to this video has expired, or cannot be reached.")
+
+
+def _has_expired(video: Video) -> bool:
+    end = expires_at(video.video_url) or (video.finished_at or video.now) + LINK_LIFE
+    return video.now > end

@@ -178,13 +178,15 @@ class VideoActions:
         if done:
             text = ngettext("%(action)s: %(n)d video.", "%(action)s: %(n)d videos.", len(done))
             self.message_user(request, text % values, messages.SUCCESS)
-        if left := len(videos) - len(done):
+        if left := [video for video in videos if video not in done]:
             text = ngettext(
-                "%(action)s: %(n)d video is in no state for it.",
-                "%(action)s: %(n)d videos are in no state for it.",
-                left,
+                "%(action)s: %(n)d video was left out (%(statuses)s).",
+                "%(action)s: %(n)d videos were left out (%(statuses)s).",
+                len(left),
             )
-            self.message_user(request, text % {**values, "n": left}, messages.WARNING)
+            statuses = dict.fromkeys(str(video.get_status_display()) for video in left)
+            told = {**values, "n": len(left), "statuses": ", ".join(statuses)}
+            self.message_user(request, text % told, messages.WARNING)
         return None
 
     def _ask(

@@ -21,7 +21,8 @@ from django.utils.translation import gettext_lazy
 
 from ..models import AccountState, KeptTask, Video
 from ..redaction import redact
-from ..status import playable_url, shown
+from ..status import player as playing
+from ..status import shown
 
 __all__ = [
     *("age", "bar", "deadline", "file_kept", "holds", "moment", "name", "next_poll", "order"),
@@ -83,8 +84,7 @@ def order(video: Video) -> SafeString:
 @admin.display(description=gettext_lazy("video"))
 def player(video: Video) -> SafeString | str:
     """Return a player for what there is to play."""
-    context = {"playable_url": playable_url(video), "expired": _("The link has expired.")}
-    return render_to_string("seedance_celery/video.html", context) or "-"
+    return render_to_string("seedance_celery/video.html", playing(video)) or "-"
 
 
 @admin.display(description=gettext_lazy("next poll"))
@@ -102,7 +102,7 @@ def deadline(video: Video) -> str:
 @admin.display(description=gettext_lazy("timeline"))
 def timeline(video: Video) -> SafeString | str:
     """Return what changed when, the newest first."""
-    events = [(_read_moment(time), event) for time, event in reversed(video.history)]
+    events = [(_read_moment(time), _event(event)) for time, event in reversed(video.history)]
     return _list("seedance-timeline", events)
 
 
@@ -169,6 +169,11 @@ def _distant(time: datetime | None, now: datetime) -> str:
 def _read_moment(text: str) -> str:
     time = parse_datetime(text)
     return moment(time) if time else text
+
+
+def _event(event: str) -> str:
+    # Beside the row's own "created at" the history's word would be read as the same thing.
+    return _("accepted by the API") if event == "created" else event
 
 
 def _label(field: str) -> str:

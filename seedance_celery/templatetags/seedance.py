@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.http import HttpRequest
 from django.template.context import Context
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
 from ..models import Video
-from ..permissions import may_view
-from ..signed_urls import expires_at
-from ..status import file_url, playable_url, shown
+from ..permissions import may_view, permission, staff_only
+from ..status import player, shown, unplayable
 
 __all__ = ["register"]
 
 register = template.Library()
 
-LINK_LIFE = timedelta(hours=24)
-"""How long a signed URL is trusted that does not say itself; upstream links live 24 h."""
+_NO_REQUEST = (
+    "the context has no request: add django.template.context_processors.request to the "
+    "context_processors in TEMPLATES."
+)
+_STAFF_ONLY = (
+    "this viewer may not see the video: only staff may, unless SEEDANCE has a VIEW_PERMISSION."
+)
+_NO_URLS = "the bar stands still: the URLconf does not include seedance_celery.urls."
 
 
 @register.inclusion_tag("seedance_celery/assets.html")
@@ -37,19 +42,22 @@ def seedance_progress(context: Context, video: Video) -> dict[str, Any]:
 
     Works without JavaScript (the state and a link that refreshes); `{% seedance_assets %}` brings
     it to life. Live updates need `seedance_celery.urls` in the URLconf. Where the page's viewer
-    may not see the video, nothing is rendered.
+    may not see the video, nothing is rendered. With `DEBUG`, a comment in the page says what is
+    missing.
     """
     request: HttpRequest | None = context.get("request")
     if request is None or not may_view(request, video):
-        return {"video": None}
+        return {"video": None, "hint": _why_nothing(request)}
     row = _with_now(video)
+    url = _status_url()
     return {
         "video": row,
+        "hint": "" if url else _hint(_NO_URLS),
         "shown": shown(row),
-        "url": _status_url(),
+        "url": url,
         "words": json.dumps(_words()),
         "refresh_url": request.get_full_path(),
-        **_player(row),
+        **player(row),
     }
 
 
@@ -62,8 +70,8 @@ def seedance_video(context: Context, video: Video) -> dict[str, Any]:
     """
     request: HttpRequest | None = context.get("request")
     if request is None or not may_view(request, video):
-        return {"playable_url": ""}
-    return _player(_with_now(video))
+        return {"playable_url": "", "hint": _why_nothing(request)}
+    return player(_with_now(video))
 
 
 def _with_now(video: Video) -> Video:
@@ -71,21 +79,16 @@ def _with_now(video: Video) -> Video:
     return video if is_complete else video.current()
 
 
-def _player(video: Video) -> dict[str, Any]:
-    return {
-        "playable_url": playable_url(video),
-        "may_have_expired": file_url(video) is None and _has_expired(video),
-        "expired": _expired(),
-    }
+def _why_nothing(request: HttpRequest | None) -> str:
+    """Return a hint where it is the wiring, and not the project, that shows nothing."""
+    if request is None:
+        return _hint(_NO_REQUEST)
+    return _hint(_STAFF_ONLY) if permission() is staff_only else ""
 
 
-def _has_expired(video: Video) -> bool:
-    end = expires_at(video.video_url) or (video.finished_at or video.now) + LINK_LIFE
-    return video.now > end
-
-
-def _expired() -> str:
-    return _("The link to this video has expired, or cannot be reached.")
+def _hint(text: str) -> str:
+    """Return what only a developer is told, in a comment of the page."""
+    return text if settings.DEBUG else ""
 
 
 def _status_url() -> str:
@@ -102,6 +105,7 @@ def _words() -> dict[str, str]:
         "unreachable": _("The server does not answer. Trying again."),
         "signedOut": _("This page may no longer see the video. Sign in again and reload."),
         "ready": _("Reload the page to play it."),
-        "expired": _expired(),
+        "expired": unplayable(is_kept=False),
+        "unloadable": unplayable(is_kept=True),
         "player": _("Video"),
     }

@@ -45,3 +45,23 @@ def test_a_grave_action_is_asked_about_and_can_be_left(tab: Tab) -> None:
     page.get_by_role("button", name="Give up").click()
     tab.shows("Give up: 1 video.")
     assert video.current().is_finished
+
+
+def test_a_kept_file_that_cannot_be_loaded_is_told_and_its_player_gone(tab: Tab) -> None:
+    video = make("completed", file="gone.mp4")
+    page = tab.open(f"{ADMIN}{video.pk}/change/")
+    tab.shows("The file of this video cannot be loaded.")
+    expect(page.locator("video")).to_be_hidden()
+    tab.forgive("404")
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_words_wider_than_the_screen_are_broken(
+    new_context: Any, live_server: Any, width: int
+) -> None:
+    context = new_context(viewport={"width": width, "height": 800})
+    video = make(prompt="A kite " + "abcdefghij" * 25)
+    page = Tab(context, live_server.url).open(f"{ADMIN}{video.pk}/change/")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    box = page.locator(".field-prompt .readonly").bounding_box()
+    assert box["x"] + box["width"] <= width

@@ -198,6 +198,16 @@ def test_a_link_that_has_expired_is_told(tab: Tab) -> None:
 
 
 @pytest.mark.full
+def test_a_file_that_comes_and_cannot_be_loaded_is_told(tab: Tab) -> None:
+    video = running()
+    page = tab.open(path(video))
+    complete(video, file="gone.mp4")
+    tab.shows("The file of this video cannot be loaded.")
+    expect(page.locator("video")).to_be_hidden()
+    tab.forgive("404")
+
+
+@pytest.mark.full
 def test_a_video_whose_url_is_not_for_the_endpoint_asks_for_a_reload(tab: Tab) -> None:
     video = running()
     page = tab.open(path(video))

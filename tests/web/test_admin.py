@@ -150,6 +150,18 @@ def test_the_page_plays_the_video_and_shows_its_life(boss: Client) -> None:
     assert "sk-12345" not in html
 
 
+def test_a_player_says_what_cannot_be_loaded_the_file_or_the_link(boss: Client) -> None:
+    kept, linked = make("completed", file="kite.mp4"), make("completed")
+    assert "The file of this video cannot be loaded." in page(boss, kept).text
+    assert "The link to this video has expired, or cannot be reached." in page(boss, linked).text
+
+
+def test_the_timeline_says_who_accepted_a_create(boss: Client) -> None:
+    html = page(boss, make()).text
+    timeline = re.findall(r"</span> ([^<]+)</li>", html.split("seedance-timeline")[1])
+    assert timeline[0] == "accepted by the API"
+
+
 def test_who_waits_is_shown_by_task_name_and_never_by_signature(boss: Client) -> None:
     video = make()
     KeptTask.objects.create(

@@ -61,7 +61,7 @@ def test_what_is_in_no_state_for_an_action_is_told(boss: Client) -> None:
     videos = [make("failed"), make("failed"), make("timed_out")]
     html = do(boss, "resume", *videos).text
     assert "Resume: 1 video." in html
-    assert "Resume: 2 videos are in no state for it." in html
+    assert "Resume: 2 videos were left out (failed)." in html
     assert videos[2].current().status == "in_progress" or videos[2].current().status == "queued"
 
 

@@ -108,6 +108,50 @@ def test_a_url_that_is_no_web_address_is_not_rendered() -> None:
     assert render("seedance_video", video) == ""
 
 
+def test_a_kept_file_that_cannot_be_loaded_is_not_called_an_expired_link() -> None:
+    kept, linked = make("completed", file="kite.mp4"), make("completed")
+    assert "The file of this video cannot be loaded." in render("seedance_video", kept)
+    assert "The link to this video has expired" in render("seedance_video", linked)
+
+
+def test_customers_are_not_shown_the_requests_id() -> None:
+    reason = "Unprocessable entity (request id: 20260721_aB.c-9)"
+    html = render("seedance_progress", make("rejected", api_id=None, reason=reason))
+    assert ">Unprocessable entity</span>" in html
+
+
+@pytest.mark.parametrize("tag", ["seedance_progress", "seedance_video"])
+def test_developers_are_told_that_only_the_staff_sees_videos(tag: str, settings: Any) -> None:
+    settings.DEBUG = True
+    hint = render(tag, make("completed"), user=AnonymousUser())
+    assert re.fullmatch(rf"<!-- {tag}: [^<>&]*VIEW_PERMISSION[^<>&]* -->", hint)
+    settings.SEEDANCE = {"VIEW_PERMISSION": f"{__name__}.nobody"}
+    assert render(tag, make("completed")) == ""
+
+
+def nobody(request: Any, video: Video) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("tag", ["seedance_progress", "seedance_video"])
+def test_developers_are_told_that_the_request_is_missing(tag: str, settings: Any) -> None:
+    settings.DEBUG = True
+    template = engines["django"].from_string(f"{{% load seedance %}}{{% {tag} video %}}")
+    hint = template.render({"video": make("completed")}).strip()
+    assert re.fullmatch(rf"<!-- {tag}: the context has no request[^<>&]* -->", hint)
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_developers_are_told_that_the_urlconf_lacks_the_endpoint(
+    settings: Any, debug: bool
+) -> None:
+    settings.DEBUG = debug
+    hint = "URLconf does not include seedance_celery.urls"
+    assert hint not in render("seedance_progress", make("completed"))
+    settings.ROOT_URLCONF = "tests.web.test_tags"
+    assert render("seedance_progress", make("completed")).count(hint) == debug
+
+
 @override_settings(ROOT_URLCONF="tests.web.test_tags")
 def test_without_the_urlconf_the_bar_stands_still_and_still_shows() -> None:
     assert 'data-url=""' in render("seedance_progress", make())

@@ -193,23 +193,24 @@
       const player = this.part("player");
       if (player.querySelector("video")) return;
       const url = video.file_url || video.video_url;
-      if (url) player.replaceChildren(playerOf(url, this.words));
+      const trouble = this.words[video.file_url ? "unloadable" : "expired"];
+      if (url) player.replaceChildren(playerOf(url, this.words.player, trouble));
       // While the file is being kept, its URL may still come.
       else if (video.stored !== "storing") player.replaceChildren(reloadLink(this.words));
     }
   }
 
-  function playerOf(url, words) {
+  function playerOf(url, name, trouble) {
     const holder = document.createElement("seedance-video");
     holder.className = "seedance-video";
     const video = document.createElement("video");
     Object.assign(video, { controls: true, playsInline: true, preload: "metadata", src: url });
-    video.setAttribute("aria-label", words.player || "");
+    video.setAttribute("aria-label", name || "");
     const expired = document.createElement("p");
     expired.className = "seedance-expired";
     expired.setAttribute("role", "status");
     expired.hidden = true;
-    expired.textContent = words.expired || "";
+    expired.textContent = trouble || "";
     holder.append(video, expired);
     return holder;
   }
