@@ -42,7 +42,7 @@ def look_at_settings() -> Iterator[Found]:
         tell = bad if message.level >= checks.ERROR else unsure
         yield tell(f"{message.id}: {message.msg}", str(message.hint or ""))
     if not found:
-        yield good("no system check objects")
+        yield good("no system check complains")
 
 
 def look_at_keys() -> Iterator[Found]:

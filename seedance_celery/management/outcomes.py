@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import CommandError
 
 from ..models import Video
+from ..redaction import redact_text
 
 __all__ = [
     *("EXIT_STATUSES", "Exit", "check_ends", "describe", "ended_as", "has_ended"),
@@ -16,6 +18,8 @@ __all__ = [
 ]
 
 Status = Video.Status
+
+_URL = re.compile(r"https?://\S+", re.IGNORECASE)
 
 
 class Exit(enum.IntEnum):
@@ -107,11 +111,33 @@ def check_ends(videos: Sequence[Video]) -> None:
     ended = [video for video in videos if has_ended(video)]
     bad = [video for video in ended if video.status != Status.COMPLETED or video.store_error]
     if bad:
-        message = f"{_counted(bad, videos)} ended otherwise than asked for."
-        raise CommandError(message, returncode=Exit.ENDED_OTHERWISE)
+        raise CommandError(_complaint(bad, videos), returncode=Exit.ENDED_OTHERWISE)
     if running := [video for video in videos if not has_ended(video)]:
         message = f"{_counted(running, videos)} not ended yet; workers go on with it."
         raise CommandError(message, returncode=Exit.STILL_RUNNING)
+
+
+def _complaint(bad: Sequence[Video], videos: Sequence[Video]) -> str:
+    """Return what went wrong: of one video why, of several the statuses."""
+    if len(videos) > 1:
+        statuses = dict.fromkeys(_status_of_bad(video) for video in bad)
+        return f"{len(bad)} of {len(videos)} videos did not complete: {', '.join(statuses)}."
+    [video] = bad
+    if video.status == Status.COMPLETED:
+        return f"The file of the video was not kept: {_public(video, video.store_error)}."
+    if needs_person(video):
+        return f"The video did not complete: {ended_as(video)}."
+    return f"The video did not complete: {_joined(video, _public(video, video.reason))}."
+
+
+def _status_of_bad(video: Video) -> str:
+    status = str(video.get_status_display())
+    return f"{status} without its file" if video.status == Status.COMPLETED else status
+
+
+def _public(video: Video, text: str) -> str:
+    """Return a reason fit for a log: standard error often goes to one."""
+    return redact_text(_URL.sub("[address]", text), hide=[video.prompt]).rstrip(".")
 
 
 def _counted(some: Sequence[Video], videos: Sequence[Video]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import queue
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 
 from .app import SimulatorApp
@@ -47,11 +49,26 @@ def serve(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    with SimulatorServer(app, host=host, port=port) as server:
+    with _started(app, host, port) as server:
         write(_greeting(server.url))
         # With a limit, or the wait cannot be interrupted on Windows.
         while not _has_come(signals, 1):
             pass
+
+
+@contextmanager
+def _started(app: SimulatorApp, host: str, port: int) -> Iterator[SimulatorServer]:
+    server = SimulatorServer(app, host=host, port=port)
+    try:
+        server.start()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise OSError(f"Port {port} is in use. Choose another with --port.") from error
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def _has_come(signals: queue.SimpleQueue[int], seconds: float) -> bool:

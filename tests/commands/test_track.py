@@ -6,6 +6,7 @@ import io
 import uuid
 
 import pytest
+from django.utils import timezone
 
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.shortcuts import generate_video, track_video
@@ -116,6 +117,34 @@ def test_a_timed_out_video_is_resumed(kit: Seedance, run: Command, timed_out: Vi
 def test_only_what_timed_out_or_is_lost_is_resumed(kit: Seedance, run: Command) -> None:
     ran = run("seedance_track", str(track_video("task_a").pk), "--resume")
     assert (ran.status, ran.error) == (2, "Video task_a is queued, not timed out or lost.")
+
+
+@pytest.mark.parametrize("action", ["--resume", "--give-up"])
+def test_what_no_row_has_is_neither_a_pk_nor_an_api_id(
+    kit: Seedance, run: Command, action: str
+) -> None:
+    pk = str(uuid.uuid4())
+    ran = run("seedance_track", pk, action)
+    assert (ran.status, ran.error) == (2, f"There is no row with the pk or API id {pk}.")
+
+
+def test_waiting_ends_with_the_status_and_the_reason_without_url_or_prompt(
+    kit: Seedance, run: Command
+) -> None:
+    reason = "A red kite is on https://x.example/list?sig=1 (no.)"
+    changes = {"status": "failed", "reason": reason, "prompt": "A red kite"}
+    video = Video.objects.create(api_id="task_a", finished_at=timezone.now(), **changes)
+    ran = run("seedance_track", str(video.pk), "--wait")
+    told = "failed ([redacted] is on [address] (no.))"
+    assert (ran.status, ran.error) == (1, f"The video did not complete: {told}.")
+
+
+def test_waiting_says_why_a_file_was_not_kept(kit: Seedance, run: Command) -> None:
+    changes = {"status": "completed", "store_wanted": True, "store_error": "It is too large."}
+    video = Video.objects.create(api_id="task_a", finished_at=timezone.now(), **changes)
+    ran = run("seedance_track", str(video.pk), "--wait")
+    told = "The file of the video was not kept: It is too large."
+    assert (ran.status, ran.error) == (1, told)
 
 
 def test_an_unknown_create_adopts_the_id_of_the_dashboard(

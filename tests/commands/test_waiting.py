@@ -125,7 +125,7 @@ def test_several_videos_are_watched_at_once(site: Site) -> None:
         pks.append(json.loads(recorded.stdout)["videos"][0]["pk"])
     done = manage(site.env, "seedance_track", *pks, "--wait")
     assert done.returncode == 1
-    assert "1 of 2 videos have ended otherwise than asked for." in done.stderr
+    assert "1 of 2 videos did not complete: failed." in done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()[-2:]] == pks
 
 

@@ -328,3 +328,20 @@ def test_wrong_option_is_an_error_that_names_it(
 def test_port_that_is_taken_is_an_error(server: SimulatorServer) -> None:
     with pytest.raises(OSError, match="in use"):
         SimulatorServer(port=server.port).start()
+
+
+@pytest.mark.parametrize("start", [MODULE, COMMAND], ids=["module", "command"])
+def test_a_command_says_which_port_is_taken_and_what_to_do(
+    start: list[str], server: SimulatorServer
+) -> None:
+    done = subprocess.run(
+        [sys.executable, *start, "--port", str(server.port)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"Port {server.port} is in use. Choose another with --port." in done.stderr
+    assert "Errno" not in done.stderr

@@ -22,11 +22,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Serve; an unknown scenario or a taken port is a `CommandError`."""
+        write = self._say_one_line if options["verbosity"] == 0 else self._say
         chosen = {name: options[name] for name in ("host", "port", "speed", "scenario")}
         try:
-            serve(self._say, **chosen)
+            serve(write, **chosen)
         except (OSError, ValueError) as error:
             raise CommandError(str(error)) from error
+
+    def _say_one_line(self, text: str) -> None:
+        self._say(text.partition("\n")[0])
 
     def _say(self, text: str) -> None:
         self.stdout.write(text)

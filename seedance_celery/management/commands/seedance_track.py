@@ -86,7 +86,7 @@ def _tracked(target: Any, options: dict[str, Any]) -> Video:
 
 
 def _resumed(target: Any, options: dict[str, Any]) -> Video:
-    video = find_video(target)
+    video = _found(target)
     if not video.resume(options["timeout"]):
         raise invalid(f"Video {video} is {video.current().status}, not timed out or lost.")
     return _with_file(video, options)
@@ -105,8 +105,15 @@ def _with_file(video: Video, options: dict[str, Any]) -> Video:
     return video
 
 
+def _found(target: Any) -> Video:
+    """Return the row that the command line names, by either of its names."""
+    if isinstance(target, dict) and not Video.objects.primary().filter(api_id=target["id"]):
+        raise invalid(f"There is no row with the pk or API id {target['id']}.")
+    return find_video(target)
+
+
 def _unknown(target: Any) -> Video:
-    video = find_video(target)
+    video = _found(target)
     if video.status != Status.CREATE_UNKNOWN or video.is_finished:
         raise invalid(f"Video {video} is {video.status}: only an unknown create can be decided.")
     return video
