@@ -75,8 +75,11 @@ dist: $(VENV)/.dev
 	$(BIN)/python -m twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
 
+# All but what was bought: the films of LIVE=1 and --live stay.
 clean:
-	rm -rf $(VENV) .demo .tox build dist docs/_build
+	rm -rf $(VENV) .tox build dist docs/_build .demo/venv .demo/simulated
+	rm -rf $(filter-out %/live,$(wildcard example_project/.data/*))
+	-rmdir .demo example_project/.data 2>/dev/null
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # Dependency groups (PEP 735) came with pip 25.1.
