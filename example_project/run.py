@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from show.processes import PROJECT, WORKER, Processes, catch_signals
 
 LOGIN = "demo"
+PATIENCE = 30
+"""Seconds after which the address is told though something is not ready, such as a broker."""
 SIMULATOR_SPEED = 0.4
 """Slow enough to watch the bar move: a film takes 15 seconds."""
 
@@ -55,13 +57,16 @@ def _run(options: argparse.Namespace) -> int:
     _prepare()
     with Processes(env) as processes:
         if not options.live:
-            processes.start("simulator", _manage("seedance_simulator", *_simulator(options)))
-        processes.start("worker", WORKER)
+            simulator = _manage("seedance_simulator", *_simulator(options))
+            processes.start("simulator", simulator, ready="Simulating")
+        processes.start("worker", WORKER, ready=" ready.")
         address = f"127.0.0.1:{options.port}"
-        processes.start("web", _manage("runserver", "--noreload", address))
+        processes.start("web", _manage("runserver", "--noreload", address), ready="Quit the server")
         is_told = False
+        tell_at = time.monotonic() + PATIENCE
         while (ended := processes.ended()) is None:
-            if not is_told and _is_taken(options.port):
+            # Last, or it would scroll away under what the processes say as they start.
+            if not is_told and (processes.are_ready() or time.monotonic() > tell_at):
                 is_told = True
                 _tell(address, is_live=options.live)
             time.sleep(0.2)
@@ -76,7 +81,8 @@ def _tell(address: str, *, is_live: bool) -> None:
 
 
 def _environment(options: argparse.Namespace) -> dict[str, str]:
-    env = {"DJANGO_SETTINGS_MODULE": "studio.settings"}
+    site = os.environ.get("SITE_URL") or f"http://127.0.0.1:{options.port}"
+    env = {"DJANGO_SETTINGS_MODULE": "studio.settings", "SITE_URL": site}
     if options.live:
         # Simulated films and bought ones do not share a database.
         live = PROJECT / ".data" / "live"
@@ -85,7 +91,9 @@ def _environment(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _simulator(options: argparse.Namespace) -> tuple[str, ...]:
-    return ("--port", str(options.simulator_port), "--speed", str(SIMULATOR_SPEED))
+    # Quiet, as the settings are made for it already.
+    speed = ("--speed", str(SIMULATOR_SPEED))
+    return ("--port", str(options.simulator_port), *speed, "--verbosity", "0")
 
 
 def _manage(*arguments: str) -> tuple[str, ...]:

@@ -163,9 +163,11 @@ def test_run_serves_the_gallery_until_ctrl_c(tmp_path):
     web, api = _free_port(), _free_port()
     ports = ("--port", str(web), "--simulator-port", str(api))
     with running(tmp_path, "run.py", *ports, STUDIO_DATA=str(tmp_path / "data")) as run:
-        run.wait_for(f"http://127.0.0.1:{web}/")
-        run.wait_for("celery@")
-        run.wait_for("Quit the server")
+        run.wait_for("Ctrl-C stops it all.")
+        started, _, told = run.text.partition("The gallery: ")
+        assert all(words in started for words in (" ready.", "Quit the server", "Simulating"))
+        assert "SEEDANCE" not in run.text
+        assert told.startswith(f"http://127.0.0.1:{web}/")
         with urllib.request.urlopen(f"http://127.0.0.1:{web}/", timeout=10) as page:
             assert "What should we film?" in page.read().decode()
         run.process.send_signal(signal.SIGINT)

@@ -55,11 +55,17 @@ class Processes:
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = {**os.environ, **env, "PYTHONUNBUFFERED": "1"}
         self._running: dict[str, subprocess.Popen[str]] = {}
+        self._ready: list[threading.Event] = []
         # For a Ctrl-C in the very moment in which the `with` block is left.
         atexit.register(self.stop)
 
-    def start(self, name: str, command: Sequence[str], log: Path | None = None) -> None:
-        """Start a process that writes to `log`, or else to the terminal with its name."""
+    def start(
+        self, name: str, command: Sequence[str], log: Path | None = None, *, ready: str = ""
+    ) -> None:
+        """Start a process that writes to `log`, or else to the terminal with its name.
+
+        There `ready` are the words by which it says that it is.
+        """
         if was_interrupted():
             raise KeyboardInterrupt
         with contextlib.ExitStack() as stack:
@@ -76,7 +82,15 @@ class Processes:
                     start_new_session=True,
                 )
         if not log:
-            threading.Thread(target=_echo, args=(name, process), daemon=True).start()
+            is_ready = threading.Event()
+            self._ready.append(is_ready)
+            echo = threading.Thread(target=_echo, args=(name, process, ready, is_ready))
+            echo.daemon = True
+            echo.start()
+
+    def are_ready(self) -> bool:
+        """Tell whether every process that writes to the terminal has said that it is ready."""
+        return all(is_ready.is_set() for is_ready in self._ready)
 
     def ended(self) -> str | None:
         """Return the name of a process that has ended, if one has; raise what was held back."""
@@ -122,11 +136,13 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def _echo(name: str, process: subprocess.Popen[str]) -> None:
+def _echo(name: str, process: subprocess.Popen[str], ready: str, is_ready: threading.Event) -> None:
     assert process.stdout is not None
     for line in process.stdout:
         sys.stdout.write(f"{name:>9} | {line}")
         sys.stdout.flush()
+        if ready in line:
+            is_ready.set()
 
 
 @contextlib.contextmanager
