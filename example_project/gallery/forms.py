@@ -22,10 +22,13 @@ MAX_IMAGES = 4
 MAX_IMAGE_SIZE = 10 * 1024**2
 
 
+def _words(name: str) -> str:
+    return re.sub(r"(\d)-(\d)", r"\1.\2", name.removeprefix("doubao-")).replace("-", " ").title()
+
+
 def _label(name: str, model: Model) -> str:
-    words = re.sub(r"(\d)-(\d)", r"\1.\2", name.removeprefix("doubao-")).replace("-", " ").title()
     low, high = model.seconds
-    return f"{words} · {low} to {high} s" + (" · images" if model.images else "")
+    return f"{_words(name)} · {low} to {high} s" + (" · images" if model.images else "")
 
 
 MODELS = [(name, _label(name, model)) for name, model in CATALOG.items()]
@@ -96,7 +99,9 @@ class FilmForm(forms.Form):
                 columns=columns,
             )
         except InvalidRequest as error:
-            self.add_error(error.field if error.field in self.fields else None, str(error))
+            # Its words name the model as the API does; people have chosen it by another name.
+            text = str(error).replace(data["model"], _words(data["model"]))
+            self.add_error(error.field if error.field in self.fields else None, text)
         for name in names:
             default_storage.delete(name)
         return None

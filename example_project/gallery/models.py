@@ -46,6 +46,7 @@ class Film(models.Model):
         READY = "ready", "ready"
         PUBLISHED = "published", "published"
         FAILED = "failed", "failed"
+        UNCERTAIN = "uncertain", "not certain"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
@@ -126,7 +127,7 @@ class FilmEvent(models.Model):
 
 
 class Refund(models.Model):
-    """Money given back for a film that failed. An errback writes it, once a film."""
+    """Money given back for a film that is certain not to come: once a film."""
 
     film = models.OneToOneField(Film, on_delete=models.CASCADE, related_name="refund")
     created_at = models.DateTimeField(auto_now_add=True)

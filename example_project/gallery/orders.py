@@ -49,7 +49,7 @@ def ask_for_film(
             idempotency_key=idempotency_key,
             metadata={"film": str(film.pk)},
             link=publish.s(str(film.pk)),
-            link_error=refund.si(str(film.pk)),
+            link_error=refund.s(str(film.pk)),
         )
         existing = Film.objects.filter(video=film.video).first()
         if existing is None:

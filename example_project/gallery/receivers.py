@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.signals import user_logged_in
 from django.core.mail import send_mail
@@ -16,17 +17,28 @@ from django.http import HttpRequest
 from seedance_celery.models import Video
 from seedance_celery.signals import (
     video_completed,
+    video_create_unknown,
     video_created,
     video_errored,
     video_failed,
     video_finished,
+    video_lost,
     video_progressed,
     video_rejected,
     video_store_failed,
     video_stored,
+    video_timed_out,
 )
 
-from .models import VISITOR, Film, FilmEvent
+from .models import VISITOR, Film, FilmEvent, Refund
+from .tasks import publish
+
+UNCERTAIN = {
+    Video.Status.TIMED_OUT: "Takes too long: nobody waits any more, but it may still come",
+    Video.Status.LOST: "The API does not know the film: somebody has to look",
+    Video.Status.CREATE_UNKNOWN: "The API's answer was lost: somebody has to look",
+}
+"""Ends after which a film may still come, in words for people."""
 
 
 def _note(video: Video, text: str) -> None:
@@ -51,17 +63,29 @@ def on_progressed(sender: type[Video], video: Video, **kwargs: Any) -> None:
 
 @receiver(video_completed)
 def on_completed(sender: type[Video], video: Video, **kwargs: Any) -> None:
-    """Mark the film as ready, unless the chain was faster."""
+    """Mark the film as ready, unless the chain was faster; go on where no chain does."""
+    _note(video, "Rendered")
+    for film in Film.objects.of(video).filter(stage=Film.Stage.UNCERTAIN):
+        publish.delay({"video_pk": str(video.pk)}, str(film.pk))
     films = Film.objects.of(video).exclude(stage=Film.Stage.PUBLISHED)
     films.update(video=video, stage=Film.Stage.READY, progress=100)
-    _note(video, "Rendered")
 
 
 @receiver([video_failed, video_errored, video_rejected])
 def on_failed(sender: type[Video], video: Video, **kwargs: Any) -> None:
-    """Mark the film as failed."""
+    """Mark the film as failed; give the money back where the errback did not, as it ran before."""
+    # Why, in words for customers, is told by the progress bar.
+    _note(video, "Failed")
+    for film in Film.objects.of(video).filter(stage=Film.Stage.UNCERTAIN):
+        Refund.objects.get_or_create(film=film)
     Film.objects.of(video).update(video=video, stage=Film.Stage.FAILED)
-    _note(video, f"Failed: {video.reason}" if video.reason else "Failed")
+
+
+@receiver([video_timed_out, video_lost, video_create_unknown])
+def on_uncertain(sender: type[Video], video: Video, **kwargs: Any) -> None:
+    """Mark the film as one that may still come, and may have cost money: no refund yet."""
+    Film.objects.of(video).update(video=video, stage=Film.Stage.UNCERTAIN)
+    _note(video, UNCERTAIN[Video.Status(video.status)])
 
 
 @receiver(video_stored)
@@ -79,10 +103,12 @@ def on_store_failed(sender: type[Video], video: Video, **kwargs: Any) -> None:
 @receiver(video_finished)
 def on_finished(sender: type[Video], video: Video, **kwargs: Any) -> None:
     """Write to whoever asked for the film, however it ended."""
+    if video.status == Video.Status.CREATE_UNKNOWN:
+        _note(video, "Given up: it is not known whether it was bought")
     for film in Film.objects.of(video).filter(owner__email__gt="").select_related("owner"):
         send_mail(
             f"Your film is {video.get_status_display()}",
-            f"“{film}”\n\nSee it at {film.get_absolute_url()}\n",
+            f"“{film}”\n\nSee it at {settings.SITE_URL}{film.get_absolute_url()}\n",
             None,
             [film.owner.email],
         )

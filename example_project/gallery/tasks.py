@@ -7,20 +7,35 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from .models import Film, Refund
+from seedance_celery.exceptions import CreateRejected, VideoErrored, VideoFailed
+
+from .models import Film, FilmEvent, Refund
 
 __all__ = ["publish", "refund"]
 
 
 @shared_task
 def publish(video: dict[str, Any], film_pk: str) -> None:
-    """Show a film. `video` is what `poll_video` or `store_video` returned."""
-    Film.objects.filter(pk=film_pk).update(
+    """Show a film. `video` is what `poll_video` or `store_video` returned.
+
+    Not one whose money was given back: that is for a person to decide.
+    """
+    films = Film.objects.filter(pk=film_pk)
+    if films.exclude(refund=None).exists():
+        text = "Not published: its money was given back"
+        FilmEvent.objects.get_or_create(film_id=film_pk, text=text)
+        return
+    films.update(
         video_id=video["video_pk"], stage=Film.Stage.PUBLISHED, published_at=timezone.now()
     )
 
 
 @shared_task
-def refund(film_pk: str) -> None:
-    """Give the money for a film back: an errback. A second call changes nothing."""
-    Refund.objects.get_or_create(film_id=film_pk)
+def refund(request: Any, exc: Exception, traceback: Any, film_pk: str) -> None:
+    """Give the money back where it is certain that no film comes: an errback.
+
+    A video that timed out, is lost or was perhaps bought may still come: receivers go on with it.
+    A second call changes nothing.
+    """
+    if isinstance(exc, (CreateRejected, VideoFailed, VideoErrored)):
+        Refund.objects.get_or_create(film_id=film_pk)

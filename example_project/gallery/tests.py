@@ -19,6 +19,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client, TestCase, override_settings
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
 
 from seedance_celery.models import Video
 from seedance_celery.testing import Seedance
@@ -77,6 +78,70 @@ class GalleryTests(TestCase):
         self.assertEqual(self.seedance.charges, 2)
         self.assertEqual(Film.objects.filter(stage=Film.Stage.PUBLISHED).count(), 1)
 
+    def test_a_create_that_was_refused_is_refunded(self) -> None:
+        self.seedance.next_video("create_402")
+        film = self.ask()
+        self.assertEqual(film.stage, Film.Stage.FAILED)
+        self.assertEqual(Refund.objects.get().film, film)
+
+    def test_a_film_that_may_still_come_is_told_and_not_refunded(self) -> None:
+        for scenario, words in (
+            ("stuck", "Takes too long: nobody waits any more, but it may still come"),
+            ("create_dropped", "The API's answer was lost: somebody has to look"),
+        ):
+            with self.subTest(scenario):
+                self.seedance.next_video(scenario)
+                film = self.ask()
+                self.assertEqual(film.stage, Film.Stage.UNCERTAIN)
+                self.assertContains(self.client.get(film.get_absolute_url()), escape(words))
+        self.assertFalse(Refund.objects.exists())
+
+    def test_a_film_that_the_api_does_not_know_is_told_and_not_refunded(self) -> None:
+        self.seedance.next_video("create_dropped")
+        film = self.ask()
+        assert film.video is not None
+        film.video.adopt("task_of_somebody_else")
+        self.seedance.run_until_done()
+        self.assertEqual(film.stage, Film.Stage.UNCERTAIN)
+        page = self.client.get(film.get_absolute_url())
+        self.assertContains(page, "The API does not know the film: somebody has to look")
+        self.assertFalse(Refund.objects.exists())
+
+    def test_an_unknown_create_that_is_given_up_is_told_and_not_refunded(self) -> None:
+        self.seedance.next_video("create_dropped")
+        film = self.ask()
+        assert film.video is not None
+        film.video.give_up()
+        self.seedance.run_until_done()
+        page = self.client.get(film.get_absolute_url())
+        self.assertContains(page, "Given up: it is not known whether it was bought")
+        self.assertFalse(Refund.objects.exists())
+
+    def test_a_film_that_comes_late_is_published_unless_its_money_was_given_back(self) -> None:
+        for is_refunded in (False, True):
+            with self.subTest(is_refunded=is_refunded):
+                self.seedance.next_video("stuck=400")
+                film = self.ask()
+                if is_refunded:
+                    Refund.objects.create(film=film)
+                self.seedance.advance(2000)
+                film.refresh_from_db()
+                stage = Film.Stage.READY if is_refunded else Film.Stage.PUBLISHED
+                self.assertEqual(film.stage, stage)
+                told = film.events.filter(text="Not published: its money was given back")
+                self.assertEqual(told.exists(), is_refunded)
+
+    def test_a_film_that_fails_late_is_refunded(self) -> None:
+        self.seedance.next_video("stuck=400")
+        film = self.ask()
+        self.assertFalse(Refund.objects.exists())
+        assert film.video is not None
+        self.seedance.simulator.play(film.video.api_id, "failed")
+        self.seedance.advance(2000)
+        film.refresh_from_db()
+        self.assertEqual(film.stage, Film.Stage.FAILED)
+        self.assertEqual(Refund.objects.get().film, film)
+
     def test_a_film_that_did_not_fail_is_not_bought_again(self) -> None:
         film = self.ask()
         self.client.post(f"/films/{film.pk}/again/")
@@ -113,7 +178,7 @@ class GalleryTests(TestCase):
 
     def test_what_the_api_would_refuse_is_shown_at_its_field_and_costs_nothing(self) -> None:
         for values, words in (
-            ({"seconds": 20}, "takes 4 to 15 seconds"),
+            ({"seconds": 20}, "Seedance 2.0 takes 4 to 15 seconds"),
             ({"prompt": ""}, "This field is required"),
             ({"images": [SimpleUploadedFile("a.png", b"not an image")]}, "none of JPEG, PNG"),
             (
@@ -137,6 +202,8 @@ class GalleryTests(TestCase):
         stranger.force_login(User.objects.create_user("stranger"))
         for url in (film.get_absolute_url(), film.video.file.url, status):
             self.assertEqual(stranger.get(url).status_code, 404, url)
+        User.objects.filter(username="stranger").update(is_staff=True)
+        self.assertEqual(stranger.get(film.video.file.url).status_code, 200)
         for action in ("again", "resume"):
             response = stranger.post(f"{film.get_absolute_url()}{action}/")
             self.assertEqual(response.status_code, 404)
@@ -162,6 +229,8 @@ class GalleryTests(TestCase):
         self.ask()
         self.assertEqual([message.to for message in mail.outbox], [["ann@example.org"]])
         self.assertEqual(mail.outbox[0].subject, "Your film is completed")
+        film = Film.objects.get()
+        self.assertIn(f"http://127.0.0.1:8000/films/{film.pk}/", mail.outbox[0].body)
 
     def test_a_player_gets_the_part_of_the_file_that_it_asks_for(self) -> None:
         film = self.ask()

@@ -35,8 +35,8 @@ def _chained(prompt: str, **options: object) -> Film:
     film = Film.objects.create(prompt=prompt)
     pk = str(film.pk)
     chain(
-        create_video.s(prompt, **options, metadata={"film": pk}).on_error(refund.si(pk)),
-        poll_video.s().on_error(refund.si(pk)),
+        create_video.s(prompt, **options, metadata={"film": pk}).on_error(refund.s(pk)),
+        poll_video.s().on_error(refund.s(pk)),
         store_video.s(),
         publish.s(pk),
     ).apply_async()

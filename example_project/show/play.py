@@ -45,7 +45,7 @@ def play_simulated(simulator: SimulatorServer) -> int:
 
 def play_live(*, ask: bool) -> int:
     """Buy one video from the real API, or go on with one that an earlier run bought."""
-    waiting = (Film.Stage.RENDERING, Film.Stage.READY)
+    waiting = (Film.Stage.RENDERING, Film.Stage.READY, Film.Stage.UNCERTAIN)
     film = Film.objects.filter(stage__in=waiting).first()
     if film:
         console.print("An earlier run bought a video: this one goes on with it.\n")

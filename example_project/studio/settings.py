@@ -5,6 +5,7 @@ Environment variables change what differs between the demo, a test and productio
 `STUDIO_DATA`        folder of the databases and the files (default: `.data` beside `manage.py`)
 `SIMULATOR_URL`      where the simulator listens
 `COMETAPI_KEY`       your key, used where `STUDIO_LIVE=1` says that videos are to be bought
+`SITE_URL`           where people find the gallery: the mails say so
 `CELERY_BROKER_URL`  another broker, such as `redis://127.0.0.1:6379/0`
 """
 
@@ -110,4 +111,6 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "gallery"
 LOGOUT_REDIRECT_URL = "gallery"
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+# A worker has no request that would tell it.
+SITE_URL = os.environ.get("SITE_URL") or "http://127.0.0.1:8000"
 DEFAULT_FROM_EMAIL = "The studio <studio@example.org>"

@@ -21,7 +21,10 @@ KITE = Path(seedance_celery.simulator.__file__).parent / "media" / "kite.mp4"
 FILE = "videos/kite.mp4"
 KEPT = {"file": FILE, "file_size": KITE.stat().st_size}
 
-FAILED = Film.Stage.FAILED
+STAGES = {
+    **dict.fromkeys(("failed", "error", "rejected"), Film.Stage.FAILED),
+    **dict.fromkeys(("timed_out", "lost", "create_unknown"), Film.Stage.UNCERTAIN),
+}
 FILMS: list[tuple[str, str, dict[str, Any]]] = [
     ("An empty beach after the storm", "lost", {"size": "16:9"}),
     ("A night train seen from a bridge", "timed_out", {"size": "21:9"}),
@@ -70,10 +73,11 @@ def _film(owner: User, prompt: str, status: str, changes: dict[str, Any]) -> Non
     if never:
         waits = {"task": "seedance_celery.tasks.poll_video", "celery_id": str(uuid.uuid4())}
         KeptTask.objects.create(video=video, **waits)
-    stage = FAILED if status in ("failed", "error", "rejected") else Film.Stage.RENDERING
+    stage = STAGES.get(status, Film.Stage.RENDERING)
     film = Film.objects.create(prompt=prompt, owner=owner, video=video, stage=stage)
     Film.objects.filter(pk=film.pk).update(created_at=start)
-    FilmEvent.objects.create(film=film, text="Accepted by the API")
+    if video.api_id:
+        FilmEvent.objects.create(film=film, text="Accepted by the API")
 
 
 def _has_ended(status: str) -> bool:

@@ -222,6 +222,8 @@ def test_what_is_wrong_with_a_form_is_told_at_its_field(tab: Tab) -> None:
     page.get_by_label("Prompt").fill("A long film")
     page.get_by_label("Seconds").fill("25")
     page.get_by_role("button", name="Make the film").click()
-    tab.shows("takes 4 to 15 seconds")
+    tab.shows("Seedance 2.0 takes 4 to 15 seconds")
+    fields = [page.get_by_label(name).bounding_box() for name in ("Model", "Seconds")]
+    assert abs(fields[0]["y"] - fields[1]["y"]) < 2
     assert serious(page) == []
     tab.forgive("422")
