@@ -13,14 +13,14 @@ import argparse
 import dataclasses
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from . import api as apis
 from .begin import OURS
-from .workers import Setup, begin, environment, rest, site_for, worker_on
+from .workers import Measured, Setup, begin, environment, rest, site_for, worker_on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,15 +83,16 @@ def sample(way: Way, setup: Setup, api: apis.Api, seconds: float) -> Sample:
             # Everything is imported, connected and compiled once before the measuring starts.
             worker.wait_for(way.task, len(ids) if is_blocking else 3 * len(ids))
             polls = api.polls if is_blocking else lambda: worker.runs(way.task)
-            begun = polls(), worker.cpu(), worker.clock()
-            rest(seconds)
-            count, cpu, wall = (
-                polls() - begun[0],
-                worker.cpu() - begun[1],
-                worker.clock() - begun[2],
-            )
+            return measured(worker, polls, seconds)
+
+
+def measured(worker: Measured, polls: Callable[[], int], seconds: float) -> Sample:
+    """Let a worker run for so many seconds; return what a poll took of them."""
+    begun = polls(), worker.cpu(), worker.clock()
+    rest(seconds)
+    count, cpu, wall = polls() - begun[0], worker.cpu() - begun[1], worker.clock() - begun[2]
     if not count:
-        raise RuntimeError(f"{way.label}: no poll in {seconds:g} s")
+        raise RuntimeError(f"no poll in {seconds:g} s")
     return Sample(cpu / count, count / wall)
 
 

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import psutil
@@ -98,7 +98,9 @@ class Measured:
 
 
 @contextlib.contextmanager
-def site_for(setup: Setup, api: Api, **seedance: Any) -> Iterator[Site]:
+def site_for(
+    setup: Setup, api: Api, env: Mapping[str, str] | None = None, **seedance: Any
+) -> Iterator[Site]:
     """Make a site whose settings are the defaults but for the countdown."""
     countdown = [setup.countdown, setup.countdown]
     defaults = {"REQUEST_TIMEOUT": [5, 30], "RESEND_AFTER": 60, "SWEEP_INTERVAL": 30}
@@ -119,6 +121,7 @@ def site_for(setup: Setup, api: Api, **seedance: Any) -> Iterator[Site]:
             "BENCH_ROOTS": str(api.roots),
             "REQUESTS_CA_BUNDLE": str(api.roots),
             "SSL_CERT_FILE": str(api.roots),
+            **(env or {}),
         },
     )
     with site:

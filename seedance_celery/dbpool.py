@@ -26,7 +26,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from . import clock
 from .conf import get_settings
 
-__all__ = ["MAX_SESSIONS", "Session", "ask", "close_all", "close_old", "keep", "session"]
+__all__ = ["MAX_SESSIONS", "Session", "ask", "close_all", "close_old", "keep", "once", "session"]
 
 MAX_SESSIONS = 8
 """Connections to one database at most, in each process."""
@@ -143,6 +143,18 @@ def session(alias: str) -> Iterator[Session]:
         yield kept
 
 
+@contextmanager
+def once(alias: str) -> Iterator[BaseDatabaseWrapper]:
+    """Lend this thread's connection if it is open, or one that is closed after the block."""
+    own = _open(alias)
+    connection = own or _unshared(alias)
+    try:
+        yield connection
+    finally:
+        if own is None:
+            connection.close()
+
+
 def ask(alias: str, query: Callable[[Session], T]) -> T:
     """Run a query that changes nothing; again where a kept connection turns out to be dead."""
     was_open = False
@@ -161,13 +173,21 @@ def ask(alias: str, query: Callable[[Session], T]) -> T:
 
 def _usual(alias: str) -> BaseDatabaseWrapper | None:
     """Return this thread's own connection where that is to be used, None for a kept one."""
-    for own in connections.all(initialized_only=True):
-        if own.alias == alias and own.connection is not None:
-            return own
+    own = _open(alias)
+    if own is not None:
+        return own
     # Django's test environment has an outbox.
     if _is_kept and _is_keepable(alias) and clock.is_real() and not hasattr(mail, "outbox"):
         return None
     return connections[alias]
+
+
+def _open(alias: str) -> BaseDatabaseWrapper | None:
+    """Return this thread's own connection where it has one open."""
+    for own in connections.all(initialized_only=True):
+        if own.alias == alias and own.connection is not None:
+            return own
+    return None
 
 
 def _is_keepable(alias: str) -> bool:

@@ -16,7 +16,7 @@ from celery.signals import (
     worker_shutdown,
 )
 from django.core import checks
-from django.db import Error, connections
+from django.db import Error
 
 from . import dbpool, dispatch
 from .checks.messages import TAG
@@ -104,17 +104,12 @@ def log_missing_migrations(**kwargs: Any) -> None:
     """Log migrations that are not applied: without its tables each task comes back for ever."""
     if os.environ.get("CELERY_SKIP_CHECKS"):
         return
-    from .models import Video
     from .schema import unapplied
 
-    connection = connections[Video.objects.primary().db]
     try:
         missing = unapplied()
     except Error:
         return  # the tasks say that it is away
-    finally:
-        if not connection.in_atomic_block:
-            connection.close()
     if missing:
         names = ", ".join(missing)
         logger.error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -22,11 +23,16 @@ def answer(peer: Peer, received: Received) -> None:
     peer.send(reply(video(received.path.rpartition("/")[2])))
 
 
-def make_site(new_site: SiteFactory, api: ScriptedServer, **seedance: Any) -> Site:
+def make_site(
+    new_site: SiteFactory,
+    api: ScriptedServer,
+    env: dict[str, str] | None = None,
+    **seedance: Any,
+) -> Site:
     """Make a site on PostgreSQL whose only statements are those of its polls."""
     own = {"REQUEST_TIMEOUT": [5, 5], "RESEND_AFTER": 60, "SWEEP_INTERVAL": 0}
     options = {**own, "BASE_URL": api.url, **seedance}
-    return new_site(results_in="none", simulator=False, seedance=options)
+    return new_site(results_in="none", simulator=False, seedance=options, env=env)
 
 
 def ask_database(site: Site, statement: str) -> list[Any]:
@@ -68,6 +74,21 @@ def test_many_polls_share_few_connections(
         assert after <= before or len(before | after) <= MAX_SESSIONS
         assert len(after) <= min(concurrency, MAX_SESSIONS)
         assert connections <= api.connections <= concurrency
+        assert "Traceback" not in site.logs(1000)
+
+
+@pytest.mark.parametrize("keep", [60, 0])
+def test_a_pool_of_the_projects_is_no_hindrance(new_site: SiteFactory, keep: int) -> None:
+    """Where connections are kept, the poll loop takes none of it; else it is what bounds them."""
+    options = {"pool": {"min_size": 1, "max_size": 3}}
+    env = {"TEST_DATABASE_OPTIONS": json.dumps(options)}
+    with ScriptedServer(answer) as api:
+        site = make_site(new_site, api, env=env, KEEP_CONNECTION=keep)
+        site.call(orders.follow, 20)
+        site.worker(pool="threads", concurrency=20)
+        wait_for_polls(site, api, 60)
+        # The process that ordered the videos has such a pool, too.
+        assert len(sessions(site)) <= 2 * 3 + (MAX_SESSIONS if keep else 0)
         assert "Traceback" not in site.logs(1000)
 
 

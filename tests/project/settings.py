@@ -90,6 +90,7 @@ DATABASES = {
         "CONN_MAX_AGE": int(os.environ.get("TEST_CONN_MAX_AGE", "0")),
     }
 }
+DATABASES["default"]["OPTIONS"] |= _json("TEST_DATABASE_OPTIONS", {})
 MEDIA_ROOT = os.environ.get("TEST_MEDIA_ROOT") or tempfile.gettempdir()
 
 SEEDANCE = _json(
