@@ -19,6 +19,7 @@ from .exceptions import ApiError
 from .models import Video
 from .models.actions import EARLY
 from .protocol import VideoTask
+from .redaction import MAX_REASON, redact_text
 from .steps import Step, decide
 
 __all__ = [
@@ -81,7 +82,7 @@ def keep_answer(
 
     Returns None where the video has ended, or another copy was faster.
     """
-    step = decide(video, answer, now)
+    step = _decided(video, answer, now)
     if step.is_end:
         _end(video, step, now, then)
         return None
@@ -103,9 +104,17 @@ def poll_late(video: Video) -> None:
         return
     answer, now = _ask_now(video)
     accounts.learn(video, answer)
-    step = decide(video, answer, now)
+    step = _decided(video, answer, now)
     if step.is_end:
         _end(video, step, now)
+
+
+def _decided(video: Video, answer: VideoTask | ApiError, now: datetime) -> Step:
+    if isinstance(answer, VideoTask) and answer.reason:
+        # The API's words go into exceptions and log lines, and some quote the prompt.
+        reason = redact_text(answer.reason, MAX_REASON, hide=[video.prompt])
+        answer = dataclasses.replace(answer, reason=reason)
+    return decide(video, answer, now)
 
 
 def _take_time(video: Video) -> bool:

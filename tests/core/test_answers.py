@@ -89,6 +89,7 @@ def test_a_blip_leaves_the_video_polling_until_it_completes(kit: Seedance, scena
     [
         ("failed", "failed", ""),
         ("failed_at_100", "failed", ""),
+        ("failed_because", "failed", "the provider is busy"),
         ("moderation", "failed", "moderation"),
         ("error", "error", ""),
         ("completed_without_url", "error", "completed without a URL"),
@@ -106,6 +107,14 @@ def test_an_end_of_the_apis_is_told_as_it_is(
     if reason.startswith("completed"):
         assert isinstance(canvas.ran[0][1], VideoUrlMissing)
         assert kit.signals("video_errored") == ["video_errored"]
+
+
+def test_the_prompt_is_taken_out_of_the_reason_of_an_end(kit: Seedance) -> None:
+    kit.next_video("failed_because=may-not-show:Kites")
+    video = generate_video("Kites", link_error=refund.s())
+    kit.run_until_done()
+    assert video.current().reason == "may-not-show:[redacted]"
+    assert "Kites" not in str(canvas.ran[0][1])
 
 
 def test_progress_never_goes_back_and_says_100_only_when_completed(kit: Seedance) -> None:
