@@ -17,6 +17,7 @@ from .exceptions import (
     QuotaExceeded,
     RateLimited,
     RequestRefused,
+    TaskNotExist,
 )
 from .models import AccountState, Video
 from .protocol import VideoTask
@@ -32,6 +33,7 @@ __all__ = [
     "forget_clients",
     "held_for",
     "hold",
+    "knows",
     "learn",
     "learn_create",
     "require_key",
@@ -81,6 +83,20 @@ def client_of(name: str) -> Client:
         return client_for(get_settings().account(name))
     except UnknownAccount as error:
         raise KeyMissing(str(error)) from error
+
+
+def knows(name: str, api_id: str) -> bool:
+    """Ask the API whether an account has a video: one request, which costs nothing.
+
+    False only where it says that it has none; an API that cannot be asked proves nothing.
+    """
+    try:
+        client_of(name).retrieve(api_id)
+    except TaskNotExist:
+        return False
+    except ApiError:
+        pass
+    return True
 
 
 def require_key(name: str | None) -> None:

@@ -14,9 +14,10 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from .. import clock
+from .. import accounts, clock
 from ..exceptions import InvalidRequest
 from ..models import KeptTask, Video
+from ..models.actions import ADOPTABLE, checked_api_id
 from ..sweep import MEMORY
 
 if TYPE_CHECKING:
@@ -49,7 +50,11 @@ class AdoptForm(forms.Form):
     def clean_api_id(self) -> str:
         """Adopt the id, or say why it cannot be."""
         api_id: str = self.cleaned_data["api_id"]
+        account = self.video.account
         try:
+            if not accounts.knows(account, checked_api_id(api_id)):
+                text = _("The API knows no such video of account %(account)s.")
+                raise ValidationError(text, params={"account": account})
             self.adopted = self.video.adopt(api_id)
         except InvalidRequest as error:
             raise ValidationError(str(error)) from error
@@ -92,8 +97,8 @@ class VideoActions:
     def adopt(self, request: HttpRequest, queryset: QuerySet[Video]) -> Answer:
         """Ask which video an unknown create bought."""
         videos = list(queryset[:2])
-        if len(videos) != 1 or videos[0].status != Video.Status.CREATE_UNKNOWN:
-            text = _("Select one video whose create is unknown.")
+        if len(videos) != 1 or videos[0].status not in ADOPTABLE:
+            text = _("Select one video whose create is unknown, or that is lost.")
             self.message_user(request, text, messages.WARNING)
             return None
         is_answer = "confirmed" in request.POST
@@ -218,7 +223,9 @@ def fits(action: str, video: Video) -> bool:
         return video.status in (status.TIMED_OUT, status.LOST)
     if action == "store":
         return video.status == status.COMPLETED and not video.file
-    if action in ("adopt", "buy_again", "give_up"):
+    if action == "adopt":
+        return video.status in ADOPTABLE
+    if action in ("buy_again", "give_up"):
         is_open = action != "give_up" or not video.is_finished
         return video.status == status.CREATE_UNKNOWN and is_open
     # What may be pruned can be deleted, which the page offers anyway.

@@ -19,13 +19,16 @@ from .kept import KeptTask
 if TYPE_CHECKING:
     from .video import Video
 
-__all__ = ["EARLY", "Actions"]
+__all__ = ["ADOPTABLE", "EARLY", "Actions"]
 
 LONGEST_TIMEOUT = 10 * 366 * 86400
 """Ten years: more is a mistake, and beyond what a date can hold."""
 
 EARLY = timedelta(seconds=1)
 """By how much a message of the poll loop may come early and still act."""
+
+ADOPTABLE = ("create_unknown", "lost")
+"""Statuses in which a person may say which video it is."""
 
 _FRESH = {
     "late": False,
@@ -103,7 +106,7 @@ class Actions:
         with _own_id(api_id), transaction.atomic(using=video.db):
             won = _start(
                 video,
-                (video.Status.CREATE_UNKNOWN, video.Status.LOST),
+                ADOPTABLE,
                 "adopted",
                 api_id=api_id,
                 status=video.Status.QUEUED,

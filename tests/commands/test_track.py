@@ -157,6 +157,25 @@ def test_an_unknown_create_adopts_the_id_of_the_dashboard(
     assert kit.charges == 1
 
 
+def test_an_id_that_the_api_does_not_know_is_not_adopted(
+    kit: Seedance, run: Command, unknown: Video
+) -> None:
+    ran = run("seedance_track", str(unknown.pk), "--adopt", "task_mistyped")
+    told = "The API knows no video task_mistyped of account default."
+    assert (ran.status, ran.error) == (2, told)
+    assert unknown.current().status == "create_unknown"
+
+
+def test_a_lost_video_adopts_the_right_id(kit: Seedance, run: Command, unknown: Video) -> None:
+    unknown.adopt("task_mistyped")
+    kit.run_until_done()
+    assert unknown.current().status == "lost"
+    [api_id] = kit.simulator.videos
+    assert run("seedance_track", str(unknown.pk), "--adopt", api_id).status == 0
+    kit.run_until_done()
+    assert unknown.current().status == "completed"
+
+
 @pytest.mark.parametrize("api_id", ["", " ", "task_taken"])
 def test_an_id_that_cannot_be_adopted_is_refused(
     kit: Seedance, run: Command, unknown: Video, api_id: str

@@ -83,7 +83,23 @@ def test_adopt_asks_for_the_id_and_goes_on(boss: Client, seedance: Seedance) -> 
     assert seedance.charges == 1
 
 
-@pytest.mark.parametrize("text", ["", "  ", "task_taken", "x" * 300])
+def test_an_id_that_the_api_does_not_know_is_not_adopted(boss: Client, seedance: Seedance) -> None:
+    video = unknown(seedance)
+    answer = confirm(boss, "adopt", video, api_id="task_mistyped")
+    assert "The API knows no such video of account default." in answer.text
+    assert video.current().status == "create_unknown"
+    assert seedance.charges == 1
+
+
+def test_an_id_is_adopted_while_the_api_is_away(boss: Client, seedance: Seedance) -> None:
+    video = unknown(seedance)
+    bought = next(iter(seedance.simulator.videos))
+    seedance.simulator.fault("http_502")
+    confirm(boss, "adopt", video, api_id=bought)
+    assert video.current().api_id == bought
+
+
+@pytest.mark.parametrize("text", ["", "  ", "task_taken", "x" * 300, "task a"])
 def test_adopt_says_what_is_wrong_with_an_id(boss: Client, text: str) -> None:
     make(api_id="task_taken")
     video = make("create_unknown", api_id=None)
@@ -96,7 +112,7 @@ def test_adopt_takes_one_unknown_create(boss: Client) -> None:
     two = [make("create_unknown", api_id=None) for _ in range(2)]
     for videos in (two, [make()]):
         html = do(boss, "adopt", *videos).text
-        assert "Select one video whose create is unknown." in html
+        assert "Select one video whose create is unknown, or that is lost." in html
 
 
 def test_buy_again_warns_first_and_buys_once(boss: Client, seedance: Seedance) -> None:
@@ -194,6 +210,7 @@ def test_the_permissions_can_be_given(codename: str) -> None:
         ("in_progress", {"poll_now"}),
         ("completed", {"store"}),
         ("timed_out", {"resume"}),
+        ("lost", {"adopt", "resume"}),
         ("failed", set()),
         ("create_unknown", {"adopt", "buy_again", "give_up"}),
     ],

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandParser
 from django.db import transaction
 
+from ... import accounts
 from ...models import Video
+from ...models.actions import checked_api_id
 from ...shortcuts import track_video
 from ...targets import find_video
 from ..videos import VideoCommand, invalid, refusals
@@ -29,7 +32,11 @@ class Command(VideoCommand):
         actions = parser.add_argument_group("actions", "at most one").add_mutually_exclusive_group()
         add = actions.add_argument
         add("--resume", action="store_true", help="wait again for a timed-out or lost video")
-        add("--adopt", metavar="API_ID", help="tell which video an unknown create has bought")
+        add(
+            "--adopt",
+            metavar="API_ID",
+            help="tell which video an unknown create (or a lost one) is",
+        )
         add("--buy-again", action="store_true", help="POST an unknown create again; may pay twice")
         add("--give-up", action="store_true", help="wait no longer for an unknown create")
         parser.add_argument("--yes", action="store_true", help="do not ask before --buy-again")
@@ -59,11 +66,11 @@ def _action(options: dict[str, Any]) -> Callable[[Any], Video]:
     if options["adopt"] is not None:
         if len(options["video"]) > 1:
             raise invalid("--adopt takes one video.")
-        return lambda target: _decided(target, options, lambda video: video.adopt(options["adopt"]))
+        return partial(_adopted, options=options)
     if options["buy_again"]:
-        return lambda target: _decided(target, options, Video.buy_again)
+        return lambda target: _decided(_unknown(target).pk, options, Video.buy_again)
     if options["give_up"]:
-        return lambda target: _decided(target, options, Video.give_up)
+        return lambda target: _decided(_unknown(target).pk, options, Video.give_up)
     return lambda target: (_resumed if options["resume"] else _tracked)(target, options)
 
 
@@ -92,8 +99,17 @@ def _resumed(target: Any, options: dict[str, Any]) -> Video:
     return _with_file(video, options)
 
 
+def _adopted(target: Any, options: dict[str, Any]) -> Video:
+    video, api_id = _found(target), checked_api_id(options["adopt"])
+    if video.status != Status.LOST:
+        _unknown(target)
+    if not accounts.knows(video.account, api_id):
+        raise invalid(f"The API knows no video {api_id} of account {video.account}.")
+    return _decided(target, options, lambda video: video.adopt(api_id))
+
+
 def _decided(target: Any, options: dict[str, Any], decide: Callable[[Video], bool]) -> Video:
-    video = _unknown(target)
+    video = _found(target)
     if not decide(video):
         raise invalid(f"Video {video} has changed meanwhile: it is {video.current().status} now.")
     return _with_file(video, options)
