@@ -52,7 +52,6 @@ DEFAULT = [(Setup("https"), WAYS), (Setup("http"), WAYS), SATURATED]
 FULL = [
     *DEFAULT,
     (Setup("https", broker="rabbitmq"), MAIN),
-    (Setup("https", broker="rabbitmq-quorum"), MAIN),
     (Setup("https", database="sqlite"), MAIN),
     (Setup("https", pool="threads", concurrency=10), MAIN),
     (Setup("https", pool="gevent", concurrency=50), MAIN),
@@ -91,8 +90,8 @@ def measured(worker: Measured, polls: Callable[[], int], seconds: float) -> Samp
     begun = polls(), worker.cpu(), worker.clock()
     rest(seconds)
     count, cpu, wall = polls() - begun[0], worker.cpu() - begun[1], worker.clock() - begun[2]
-    if not count:
-        raise RuntimeError(f"no poll in {seconds:g} s")
+    if count <= 0 or not worker.process.is_running:
+        raise RuntimeError(f"no poll in {seconds:g} s:\n{worker.process.log(20)}")
     return Sample(cpu / count, count / wall)
 
 
@@ -143,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure and print the tables; medians, with the lowest and the highest round."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="one round, HTTP only")
-    parser.add_argument("--full", action="store_true", help="every broker, database and pool")
+    parser.add_argument("--full", action="store_true", help="other brokers, databases and pools")
     parser.add_argument("--markdown", action="store_true", help="tables for the documentation")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
