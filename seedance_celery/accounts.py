@@ -161,6 +161,7 @@ def wait_to_create(video: Video) -> float | None:
         creates_hold_until=probe_until
     ):
         return cadence.countdown(*settings.poll_countdown)
+    video.probes_until = probe_until if paused else None
     return None
 
 
@@ -190,6 +191,9 @@ def learn_create(video: Video, answer: VideoTask | ApiError) -> float | None:
         logger.error("Account %s has no balance for creates: %s", video.account, answer)
     elif isinstance(answer, VideoTask):
         states.filter(creates_hold_until__isnull=False).update(creates_hold_until=None)
+    elif video.probes_until:
+        # This one was to find out, and was answered about something else: the next may.
+        states.filter(creates_hold_until=video.probes_until).update(creates_hold_until=clock.now())
     if video.troubled and asked_to_wait is None:
         # A create may ask for long, and this one has told nothing: the next may tell.
         states.update(probe_until=None)

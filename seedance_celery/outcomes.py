@@ -65,6 +65,7 @@ def _keep(video: Video, answer: VideoTask | Exception) -> float | None:
         # Someone has decided meanwhile, or it was sent anew: this error is of an earlier POST.
         return None
     if isinstance(answer, ApiError):
+        row.probes_until = video.probes_until
         return _on_error(row, answer)
     if isinstance(answer, InvalidRequest):
         _reject(row, str(answer))

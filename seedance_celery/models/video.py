@@ -207,6 +207,8 @@ class Video(Actions, models.Model):
     now: datetime
     troubled: bool
     has_poller: bool
+    # Until when this create alone may find out whether the balance is back.
+    probes_until: datetime | None = None
 
     class Meta:
         verbose_name = _("video")

@@ -158,7 +158,8 @@ def create(kind: str, folder: Path, queues: tuple[str, ...] = ()) -> Broker:
 
 def _redis(name: str, folder: Path) -> Broker:
     REDIS.require()
-    options = {"global_keyprefix": f"{name}:"}
+    # kombu's 10 are too few for as many greenlets as tests run.
+    options = {"global_keyprefix": f"{name}:", "max_connections": 100}
     return Broker(
         "redis", REDIS.url, name, [{"name": name}], {"broker_transport_options": options}, REDIS
     )
