@@ -122,18 +122,18 @@ def misfit(signature: Any, given: int | None) -> str:
     """Return why a task refuses its arguments, after so many that come before them; "" if not.
 
     None is for an errback: it is given three where Celery calls it in the worker, or one. A task
-    that this process does not know, and one without `typing`, is not looked at; of a chain, the
-    first is.
+    that this process does not know, and one without `typing`, is not looked at; of a chain that
+    is no errback, the first is.
     """
-    if signature.subtask_type == "chain":
+    if signature.subtask_type == "chain" and given is not None:
         return misfit(signature.tasks[0], given) if signature.tasks else ""
     if signature.subtask_type:
         return ""
     try:
         task = signature.type
-        header = getattr(task, "__header__", None)
-    except (AttributeError, NotRegistered):
+    except NotRegistered:
         return ""
+    header = getattr(task, "__header__", None)
     if header is None or not getattr(task, "typing", False):
         return ""
     count = (3 if is_inline(signature) else 1) if given is None else given

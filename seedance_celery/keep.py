@@ -29,6 +29,7 @@ from .insist import insist
 from .models import KeptTask, Video
 
 __all__ = [
+    "STUCK_FOR",
     "again",
     "conclude",
     "enter",

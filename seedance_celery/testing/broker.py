@@ -20,6 +20,7 @@ from celery.worker.request import Request
 from kombu.serialization import prepare_accept_content
 from kombu.transport.memory import Channel
 
+from ..keep import STUCK_FOR
 from .fake_clock import FakeClock
 from .memory import HOST, in_memory
 
@@ -180,7 +181,7 @@ class Broker:
         elif isinstance(error, Ignore) and isinstance(error.__cause__, TypeError):
             raise AssertionError(
                 f"{message.task} ended well and cannot go on: {error.__cause__}. A worker tries "
-                "again every 15 minutes, until the next task is corrected."
+                f"again every {STUCK_FOR / 60:.0f} minutes, until the next task is corrected."
             ) from error.__cause__
 
 

@@ -36,6 +36,11 @@ def refund(request: Any, exc: Exception, traceback: Any) -> None:
     ran.append(("refund", exc))
 
 
+@shared_task(bind=True)
+def bound_refund(self: Any, request: Any, exc: Exception, traceback: Any) -> None:
+    ran.append(("bound_refund", exc))
+
+
 @shared_task
 def old_refund(celery_id: str) -> None:
     ran.append(("old_refund", celery_id))

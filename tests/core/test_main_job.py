@@ -25,7 +25,7 @@ from seedance_celery.signals import video_completed
 from seedance_celery.tasks import create_video, poll_video
 from seedance_celery.testing import Seedance
 from tests.core import canvas
-from tests.core.canvas import collect, narrow, old_refund, publish, refund
+from tests.core.canvas import bound_refund, collect, narrow, old_refund, publish, refund
 
 
 def the_video() -> Video:
@@ -214,6 +214,11 @@ def test_what_could_not_be_called_is_refused_before_anything_is_bought(
 )
 def test_what_can_be_called_is_taken(kit: Seedance, link: Any) -> None:
     generate_video("A kite", link=link)
+    assert Video.objects.exists()
+
+
+def test_a_chain_as_an_errback_is_celerys_to_judge(kit: Seedance) -> None:
+    generate_video("A kite", link_error=chain(bound_refund.s(), narrow.s(1)))
     assert Video.objects.exists()
 
 
