@@ -78,7 +78,7 @@ def test_a_film_is_asked_for_rendered_and_played(tab: Tab, gallery: Gallery) -> 
     gallery.simulate("advance", seconds=4)
     # On a busy machine the create may come after that, and its end before the page's next look.
     moved = card.locator(f"video, [aria-valuenow]:not([aria-valuenow='{before}'])")
-    expect(moved.first).to_be_visible()
+    expect(moved.filter(visible=True).first).to_be_visible()
     gallery.simulate("advance", seconds=RENDER)
     expect(card.locator("video")).to_be_visible()
     expect(bar(card)).to_be_hidden()

@@ -248,6 +248,7 @@ def test_a_hold_on_creates_ends_whatever_they_are_answered(kit: Seedance) -> Non
     statuses = Counter(Video.objects.values_list("status", flat=True))
     assert statuses == {"rejected": 3, "create_unknown": 2, "completed": len(NOT_YET) + 1}
     assert kit.charges == statuses["create_unknown"] + statuses["completed"]
+    kit.advance(accounts.NO_QUOTA_PAUSE)  # the last of all may have been told of the balance
     held = state().creates_hold_until
     assert held is None or held <= kit.clock.time, "none would have to wait"
     assert state().strikes == 0
