@@ -17,6 +17,10 @@ MARGIN = 15.0
 LIMIT = 1.0 + QUICK_SEEDANCE["RESEND_AFTER"] + QUICK_SEEDANCE["SWEEP_INTERVAL"] + MARGIN
 """One countdown, `RESEND_AFTER` and `SWEEP_INTERVAL`: when all videos must have been reached."""
 
+LOCKED = 60.0
+"""Seconds more on a broker in an SQLite file. A new child may inherit a lock that nobody holds, and
+then waits 5 s for each message that it sends; or the worker ends by itself and is started again."""
+
 Report = Callable[[str, object], None]
 
 
@@ -64,6 +68,7 @@ class Flight:
         `twice`: how many videos a documented window allows to be announced or continued again.
         """
         ended_at = time.monotonic()
+        within += LOCKED if self.site.broker.kind == "sqla" else 0
         self.site.simulator.app.advance(600)
         try:
             self.site.wait_until(self._all_reached, within + 60, f"{self.scenario}: all reached")

@@ -36,5 +36,5 @@ def test_a_failed_videos_child_killed_at(
         return [counts[tag] for tag in flight.tags]
 
     # They are messages of their own, and may come after the row is settled.
-    shared_site.wait_until(lambda: all(sent()), 30, "every errback that is a task has run")
+    shared_site.wait_until(lambda: all(sent()), 90, "every errback that is a task has run")
     assert max(sent()) <= 1 + POINTS[point]

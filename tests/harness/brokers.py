@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import atexit
 import dataclasses
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from queue import Empty
@@ -166,8 +167,12 @@ def _redis(name: str, folder: Path) -> Broker:
 
 
 def _sqla(name: str, folder: Path) -> Broker:
-    url = f"sqla+sqlite:///{folder / 'broker.sqlite3'}"
-    return Broker("sqla", url, name, [{"name": name}], {})
+    path = folder / "broker.sqlite3"
+    # As the example project does. A child forked while its worker reads the file would otherwise
+    # inherit a reader that never ends, and keep all others from writing.
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+    return Broker("sqla", f"sqla+sqlite:///{path}", name, [{"name": name}], {})
 
 
 def _rabbitmq(kind: str, name: str) -> Broker:

@@ -154,8 +154,9 @@ class Site:
     def supervised_worker(self, **options: Any) -> Worker:
         """Start a worker as `worker` does, and another whenever it has ended by itself.
 
-        kombu's Redis transport at times raises while it reconnects, and the worker ends: in
-        production, too, something starts it again.
+        kombu's Redis transport at times raises while it reconnects, and its SQLAlchemy transport
+        where a message is given back while another is fetched, and the worker ends: in production,
+        too, something starts it again.
         """
         self._supervised.append((self.worker(**options), options))
         return self._supervised[-1][0]
