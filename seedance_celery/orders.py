@@ -70,17 +70,16 @@ def order(
 def _inserted(values: dict[str, Any]) -> tuple[Video, bool]:
     rows = Video.objects.primary()
     found = _existing(values)
-    if found is not None:
-        _warn_of_another(found, values)
-        return found, False
-    try:
-        with transaction.atomic(using=rows.db):
-            return rows.create(**values).current(), True
-    except IntegrityError:
-        found = _existing(values)
-        if found is None:
-            raise
-        return found, False
+    if found is None:
+        try:
+            with transaction.atomic(using=rows.db):
+                return rows.create(**values).current(), True
+        except IntegrityError:
+            found = _existing(values)
+            if found is None:
+                raise
+    _warn_of_another(found, values)
+    return found, False
 
 
 def _warn_of_another(found: Video, values: dict[str, Any]) -> None:

@@ -83,6 +83,7 @@ class GalleryTests(TestCase):
         film = self.ask()
         self.assertEqual(film.stage, Film.Stage.FAILED)
         self.assertEqual(Refund.objects.get().film, film)
+        self.assertNotContains(self.client.get(film.get_absolute_url()), "not known yet")
 
     def test_a_film_that_may_still_come_is_told_and_not_refunded(self) -> None:
         for scenario, words in (

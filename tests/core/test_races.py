@@ -143,6 +143,16 @@ def test_one_row_whoever_orders_at_once(database: Database, by: str) -> None:
     assert Video.objects.count() == 1
 
 
+def test_each_order_but_one_is_told_of_where_different_ones_come_at_once(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    prompts = iter([f"Kite {number}" for number in range(THREADS)])
+    made = at_once(lambda: order(next(prompts), idempotency_key="form-1"))
+    assert sum(created for _, created in filter(None, made)) == 1
+    told = [r for r in caplog.records if "another order came" in r.getMessage()]
+    assert len(told) == len([answer for answer in made if answer]) - 1
+
+
 def test_many_sweeps_at_once_send_each_row_once(database: Database, no_broker: list[str]) -> None:
     for number in range(20):
         video = a_video(api_id=f"task_{number}")
