@@ -18,6 +18,7 @@ from requests import Response
 
 from . import __version__
 from .adapter import ApiRequest, ApiSession
+from .addresses import is_loopback_host
 from .catalog import CATALOG, DEFAULT_MODEL, Model, validate_create
 from .connection import Address, Limits
 from .envelope import complaint_in, json_object
@@ -45,7 +46,7 @@ class Client:
     address of an HTTP proxy (`http://[user:password@]host:port`) and `ca_file` a bundle of root
     certificates to trust instead of certifi's; proxies, `.netrc` and the like of the environment
     are not read. Each request is one `requests.Session.send`, for what instruments that. Raises
-    `InvalidRequest` for a base URL that cannot be one.
+    `InvalidRequest` for a base URL that cannot be one, or is neither HTTPS nor this machine's.
     """
 
     def __init__(
@@ -201,6 +202,9 @@ def _address(base_url: str, proxy: str, ca_file: str) -> tuple[Address, str]:
         host, is_usable = "", False
     if not host or not is_usable or parts.scheme not in ("http", "https"):
         message = f"The base URL must be an address such as {DEFAULT_BASE_URL}."
+        raise InvalidRequest(message, "base_url")
+    if parts.scheme == "http" and not is_loopback_host(host):
+        message = "The base URL must start with https://: the key would travel in the clear."
         raise InvalidRequest(message, "base_url")
     tls = tls_context(ca_file) if parts.scheme == "https" else None
     prefix = quote(parts.path.rstrip("/").removesuffix("/v1"), safe="/%~")

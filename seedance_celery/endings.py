@@ -9,9 +9,12 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
+from django.dispatch import Signal
 
-from . import dispatch, limits, signals, uploads
+from . import clock, dispatch, limits, signals, uploads
 from .conf import get_settings
+from .heartbeat import Heartbeat
+from .insist import insist
 from .models import KeptTask, Video
 
 __all__ = ["announce_again", "end", "finish", "next_late_poll", "settle"]
@@ -19,6 +22,21 @@ __all__ = ["announce_again", "end", "finish", "next_late_poll", "settle"]
 logger = logging.getLogger(__name__)
 
 Status = Video.Status
+
+_OF_STATUS = {
+    Video.Status.COMPLETED: signals.video_completed,
+    Video.Status.FAILED: signals.video_failed,
+    Video.Status.ERROR: signals.video_errored,
+    Video.Status.REJECTED: signals.video_rejected,
+    Video.Status.TIMED_OUT: signals.video_timed_out,
+    Video.Status.LOST: signals.video_lost,
+}
+
+MAX_TRIES = 5
+"""How often an announcement is begun whose process dies in it."""
+
+FOR_A_PERSON = frozenset({Status.CREATE_UNKNOWN, Status.TIMED_OUT, Status.LOST})
+"""Ends that may have cost money and brought nothing: a warning in the log."""
 
 
 def end(
@@ -39,7 +57,8 @@ def end(
         history=video.noted(event),
     )
     if won:
-        logger.info("Video %s: %s", video, event)
+        level = logging.WARNING if video.status in FOR_A_PERSON else logging.INFO
+        logger.log(level, "Video %s: %s", video, event)
         # First of all: receivers may be slow, and another create waits for the place.
         next_ = partial(limits.call_next, video.account)
         transaction.on_commit(next_, using=video.db, robust=True)
@@ -51,8 +70,34 @@ def finish(video: Video) -> None:
     """Announce an end and let what waited for it go on. The caller has just won the row."""
     if video.status == Status.COMPLETED and _is_to_store(video):
         video.keep(dispatch.STORE, {"video_pk": str(video.pk)}, f"seedance-store-{video.pk}")
-    if signals.announce(video):
+    if _announce(video):
         settle(video)
+
+
+def _due(video: Video) -> list[Signal]:
+    if video.status == Status.CREATE_UNKNOWN:
+        unknown = signals.video_create_unknown
+        return [signals.video_finished if video.is_finished else unknown]
+    return [_OF_STATUS[Status(video.status)], signals.video_finished]
+
+
+def _announce(video: Video) -> bool:
+    """Fire the signals of the row's end, and record that they were fired.
+
+    The caller has just won an update of this row, which is the lease: `overdue_at` is ahead, and
+    the token is the caller's alone. Returns False where the lease was lost meanwhile.
+    """
+    lease = get_settings().resend_after
+    mine = Video.objects.using(video.db).filter(pk=video.pk, poll_token=video.poll_token)
+    if video.announce_tries >= MAX_TRIES:
+        logger.error("The receivers of video %s died %s times; skipped", video, MAX_TRIES)
+    else:
+        with Heartbeat(lambda: mine.update(overdue_at=clock.after(lease)), every=lease / 3):
+            for signal in _due(video):
+                signals.tell(signal, video, late=video.late)
+    told = {"announced_at": clock.now(), "overdue_at": clock.after(lease)}
+    # The receivers have run: that a database was away then must not let them run again.
+    return bool(insist(lambda: mine.update(**told), lease, video.db))
 
 
 def settle(video: Video) -> None:

@@ -6,7 +6,6 @@ Each raises ValueError with what the value must be; no message repeats a key or 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -14,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from django.utils.module_loading import import_string
 
 from . import catalog
+from .addresses import is_loopback_host
 
 __all__ = [
     "KeyPath",
@@ -46,11 +46,7 @@ LONGEST_NAME = 64
 def is_loopback(url: str) -> bool:
     """Tell whether a URL leads to this machine, as the simulator's does."""
     parts = _split(url)
-    host = (parts.hostname if parts else None) or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback_host((parts.hostname if parts else None) or "")
 
 
 class KeyPath:

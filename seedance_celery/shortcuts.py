@@ -132,6 +132,12 @@ def _canvas(link: Any, link_error: Any, *, store: bool | None) -> dict[str, Any]
     return {"link": [step], "link_error": errbacks}
 
 
+_GIVEN = {
+    "link": "It is given the result of poll_video, then its own arguments.",
+    "link_error": "It is given (request, exc, traceback), then its own arguments.",
+}
+
+
 def _signatures(value: Any, name: str) -> list[Any]:
     values = list(value) if isinstance(value, (list, tuple)) else [value] if value else []
     for signature in values:
@@ -143,7 +149,8 @@ def _signatures(value: Any, name: str) -> list[Any]:
             raise InvalidRequest(message, name)
         misfit = dispatch.misfit(signature, 1 if name == "link" else None)
         if misfit:
-            raise InvalidRequest(f"{name}: {signature.task} cannot be called so: {misfit}", name)
+            message = f"{name}: {signature.task} cannot be called so: {misfit}. {_GIVEN[name]}"
+            raise InvalidRequest(message, name)
     return values
 
 

@@ -1,4 +1,4 @@
-"""The signals, and the one place that fires them.
+"""The signals.
 
 Every video signal has `sender=Video` and `video=<the row>`; the signals of an end also have
 `late`: True where the video had timed out before. Receivers take `**kwargs`. A receiver that
@@ -7,21 +7,14 @@ raises is logged, and stops neither the others nor the chain.
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
+from django.db import models
 from django.dispatch import Signal
-
-from . import clock
-from .conf import get_settings
-from .heartbeat import Heartbeat
-from .insist import insist
-from .models import Video
 
 __all__ = [
     "account_refused",
     "account_restored",
-    "announce",
     "tell",
     "video_completed",
     "video_create_unknown",
@@ -37,10 +30,8 @@ __all__ = [
     "video_timed_out",
 ]
 
-logger = logging.getLogger(__name__)
-
 video_created = Signal()
-"""The API's id is known. A crash may miss it."""
+"""The API's id is known: bought, tracked or adopted. A crash may miss it."""
 video_progressed = Signal()
 """Status or progress changed, and the video has not ended. A crash may miss it."""
 video_completed = Signal()
@@ -68,44 +59,7 @@ account_refused = Signal()
 account_restored = Signal()
 """The API takes a key again. `account` is its name."""
 
-_OF_STATUS = {
-    Video.Status.COMPLETED: video_completed,
-    Video.Status.FAILED: video_failed,
-    Video.Status.ERROR: video_errored,
-    Video.Status.REJECTED: video_rejected,
-    Video.Status.TIMED_OUT: video_timed_out,
-    Video.Status.LOST: video_lost,
-}
 
-MAX_TRIES = 5
-"""How often an announcement is begun whose process dies in it."""
-
-
-def tell(signal: Signal, video: Video, **details: Any) -> None:
-    """Fire a signal; what its receivers raise is logged."""
-    signal.send_robust(sender=Video, video=video, **details)
-
-
-def _due(video: Video) -> list[Signal]:
-    if video.status == Video.Status.CREATE_UNKNOWN:
-        return [video_finished] if video.is_finished else [video_create_unknown]
-    return [_OF_STATUS[Video.Status(video.status)], video_finished]
-
-
-def announce(video: Video) -> bool:
-    """Fire the signals of the row's end, and record that they were fired.
-
-    The caller has just won an update of this row, which is the lease: `overdue_at` is ahead, and
-    the token is the caller's alone. Returns False where the lease was lost meanwhile.
-    """
-    lease = get_settings().resend_after
-    mine = Video.objects.using(video.db).filter(pk=video.pk, poll_token=video.poll_token)
-    if video.announce_tries >= MAX_TRIES:
-        logger.error("The receivers of video %s died %s times; skipped", video, MAX_TRIES)
-    else:
-        with Heartbeat(lambda: mine.update(overdue_at=clock.after(lease)), every=lease / 3):
-            for signal in _due(video):
-                tell(signal, video, late=video.late)
-    told = {"announced_at": clock.now(), "overdue_at": clock.after(lease)}
-    # The receivers have run: that a database was away then must not let them run again.
-    return bool(insist(lambda: mine.update(**told), lease, video.db))
+def tell(signal: Signal, video: models.Model, **details: Any) -> None:
+    """Fire a signal of a video; what its receivers raise is logged."""
+    signal.send_robust(sender=video._meta.concrete_model, video=video, **details)

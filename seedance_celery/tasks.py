@@ -183,7 +183,8 @@ def poll_video(
     """Wait for a video, and return it once it is completed.
 
     `video` is the API's id, a create's reply (`video_pk`, `id` or `task_id`), or the pk of a row
-    as a UUID. `timeout` is in seconds. Raises the `VideoEnded` of any other end, so that errbacks
+    as a UUID. `timeout` is in seconds: after it this task raises `VideoTimedOut`, and the video is
+    followed on until its own. Raises the `VideoEnded` of any other end, so that errbacks
     run; with `propagate=False` returns it as well. Raises `TypeError` or `ValueError` at once for
     what names no video.
     """

@@ -29,6 +29,7 @@ CELERY_PY = """Write {name}/celery.py:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "{settings}")
     app = Celery("{name}")
     app.config_from_object("django.conf:settings", namespace="CELERY")
+    app.autodiscover_tasks()
 and in {name}/__init__.py:
     from .celery import app as celery_app
 with CELERY_BROKER_URL in the settings."""

@@ -35,7 +35,8 @@ class Exit(enum.IntEnum):
 EXIT_STATUSES = """exit status:
   0    every video is completed; without --wait: what was asked for is recorded
   1    a video ended otherwise, or its file was not kept
-  2    something on the command line or in the settings is wrong; nothing was sent
+  2    something on the command line or in the settings is wrong, and nothing was sent;
+       or the database cannot be used
   3    a video still runs at the end of --wait-timeout
   130  interrupted; the videos go on"""
 

@@ -63,7 +63,8 @@ class VideoCommand(BaseCommand):
         except (OperationalError, ProgrammingError) as error:
             raise CommandError(
                 f"The database cannot be used ({type(error).__name__}). Run manage.py migrate; "
-                "manage.py seedance_doctor tells more."
+                "manage.py seedance_doctor tells more.",
+                returncode=Exit.INVALID,
             ) from error
 
     def check(self, *args: Any, **kwargs: Any) -> None:

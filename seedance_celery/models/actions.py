@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 
-from .. import dispatch
+from .. import dispatch, signals
 from ..conf import get_settings
 from ..exceptions import InvalidRequest
 from .kept import KeptTask
@@ -113,7 +113,7 @@ class Actions:
                 deadline_at=video.now + _after(video.timeout),
             )
             if won:
-                transaction.on_commit(partial(video.release, dispatch.CREATE), using=video.db)
+                transaction.on_commit(partial(_tell_of_id, video), using=video.db)
         return won
 
     def buy_again(self: Video) -> bool:  # type: ignore[misc]
@@ -166,6 +166,11 @@ class Actions:
         celery_id = str(uuid.uuid4())
         self.keep(dispatch.STORE, {"video_pk": str(self.pk)}, celery_id)
         return celery_id
+
+
+def _tell_of_id(video: Video) -> None:
+    signals.tell(signals.video_created, video)
+    video.release(dispatch.CREATE)
 
 
 def checked_api_id(api_id: str) -> str:

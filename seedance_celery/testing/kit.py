@@ -112,12 +112,16 @@ class Seedance(Assertions):
         """Play scenarios for each of the next `n` videos that are bought, such as `"failed"`."""
         self.simulator.next(*scenarios, n=n)
 
-    def buy(self, *scenarios: str, prompt: str = "Bought elsewhere") -> str:
+    def buy(
+        self, *scenarios: str, prompt: str = "Bought elsewhere", account: str | None = None
+    ) -> str:
         """Buy a video as something else would, without a row, and return its id.
 
-        For `track_video` and `poll_video`. It counts in `charges` and for `next_video`.
+        For `track_video` and `poll_video`. It belongs to the key of `account`, the default one
+        if none is named, and counts in `charges` and for `next_video`.
         """
-        with Client(KEY, self.url) as client:
+        key = get_settings().account(account).key() or KEY
+        with Client(key, self.url) as client:
             api_id = client.create(prompt).id
         if scenarios:
             self.simulator.play(api_id, *scenarios)

@@ -118,7 +118,7 @@ def test_the_signed_url_is_told_where_it_was_asked_for(
 def test_a_database_without_tables_is_told_in_a_line(kit: Seedance, run: Command) -> None:
     with connection.execute_wrapper(_no_such_table):
         ran = run("seedance_generate", PROMPT)
-    assert ran.status == 1
+    assert ran.status == 2
     assert "Run manage.py migrate" in ran.error
     assert PROMPT not in ran.error
 

@@ -368,3 +368,22 @@ def test_logs_and_messages_hold_no_prompt_key_or_signature(
     everything = caplog.text + "".join(seen)
     for secret in ("secret kite", "sk-simulator", "signature="):
         assert secret not in everything
+
+
+@pytest.mark.parametrize(
+    ("scenario", "event"),
+    [
+        ("create_dropped", "the create's outcome is unknown"),
+        ("stuck", "timed_out"),
+        ("slow", None),
+    ],
+)
+def test_what_may_have_cost_money_and_brought_nothing_is_a_warning(
+    kit: Seedance, caplog: pytest.LogCaptureFixture, scenario: str, event: str | None
+) -> None:
+    kit.next_video(scenario)
+    video = generate_video("A kite", timeout=60)
+    kit.run_until_done()
+    warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert bool(warnings) is bool(event)
+    assert not event or f"Video {video.current()}: {event}" in warnings

@@ -198,6 +198,8 @@ def test_what_could_not_be_called_is_refused_before_anything_is_bought(
     with pytest.raises(InvalidRequest, match="cannot be called so") as caught:
         generate_video("A kite", link=link, link_error=link_error)
     assert caught.value.field == ("link" if link else "link_error")
+    is_given = "the result of poll_video" if link else r"(request, exc, traceback)"
+    assert f"It is given {is_given}, then its own" in str(caught.value)
     assert not Video.objects.exists()
 
 

@@ -145,9 +145,12 @@ def test_an_adopted_video_goes_on_with_the_canvas_that_waited(kit: Seedance) -> 
     start()
     kit.run_until_done()
     api_id = next(iter(kit.simulator.videos))
+    assert not kit.signals("video_created")
     assert the_video().adopt(api_id)
+    assert [fired.video.api_id for fired in kit.fired if fired.name == "video_created"] == [api_id]
     kit.run_until_done()
     assert the_video().status == "completed"
+    assert kit.signals("video_created") == ["video_created"]
     assert (kit.charges, canvas.names()) == (1, ["publish"])
 
 

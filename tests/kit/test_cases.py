@@ -12,7 +12,7 @@ from django.test import TestCase, TransactionTestCase
 
 from seedance_celery.client import Client
 from seedance_celery.models import Video
-from seedance_celery.shortcuts import generate_video
+from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.tasks import create_video, poll_video
 from seedance_celery.testing import Seedance, SeedanceTestMixin
 from tests.kit import work
@@ -86,6 +86,13 @@ class Accounts(TestCase):
             seedance.run_until_done()
             assert video.current().status == "completed"
             assert {seen.key for seen in seedance.requests} == {"sk-simulator-eu"}
+
+    def test_what_is_bought_elsewhere_belongs_to_the_accounts_key(self) -> None:
+        own = {"eu": {"API_KEY": "sk-secret"}}
+        with self.settings(SEEDANCE={"ACCOUNTS": own}), Seedance() as seedance:
+            video = track_video(seedance.buy(account="eu"), account="eu")
+            seedance.run_until_done()
+            assert video.current().status == "completed"
 
     def test_settings_of_the_project_hold(self) -> None:
         own: dict[str, Any] = {"API_KEY": "sk-secret", "QUEUE": "videos"}

@@ -197,6 +197,7 @@ def test_a_project_without_a_celery_app_is_told_how_to_write_one(tmp_path: Path)
     told = manage(tmp_path, installed + database)
     assert "seedance.W003" in told
     assert 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop")' in told
+    assert "app.autodiscover_tasks()" in told
     app = 'from celery import Celery\napp = Celery("shop", broker="memory://")\n'
     assert "seedance.W003" not in manage(tmp_path, installed + database + app)
 

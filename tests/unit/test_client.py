@@ -101,6 +101,12 @@ def test_base_url_that_cannot_be_one_is_refused(base_url: str) -> None:
     assert caught.value.field == "base_url"
 
 
+@pytest.mark.parametrize("host", ["api.cometapi.com", "192.168.1.2", "localhost.example"])
+def test_key_does_not_travel_in_the_clear(host: str) -> None:
+    with pytest.raises(InvalidRequest, match="in the clear"):
+        Client(KEY, f"http://{host}")
+
+
 def test_key_of_the_environment_is_read_at_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedServer(always(reply(video()))) as server, ExitStack() as stack:
         client = stack.enter_context(Client(base_url=server.url))
@@ -206,20 +212,20 @@ def test_key_is_not_sent_to_a_proxy_that_is_asked_for_by_name() -> None:
 
     with ScriptedServer(tunnel) as proxy:
         address = f"http://me:p%40ss@127.0.0.1:{proxy.port}"
-        with Client(KEY, "http://api.example", (2, 2), proxy=address) as client:
+        with Client(KEY, "http://localhost", (2, 2), proxy=address) as client:
             client.retrieve("a")
             client.retrieve("a")
     connect, first, _ = proxy.requests
-    assert (connect.method, connect.path) == ("CONNECT", "api.example:80")
+    assert (connect.method, connect.path) == ("CONNECT", "localhost:80")
     assert "authorization" not in connect.headers
     assert connect.headers["proxy-authorization"] == "Basic bWU6cEBzcw=="
-    assert first.headers["host"] == "api.example"
+    assert first.headers["host"] == "localhost"
     assert "proxy-authorization" not in first.headers
 
 
 def test_proxy_that_refuses_is_a_failed_connection() -> None:
     with ScriptedServer(always(reply(b"", 407))) as proxy:
-        client = Client(KEY, "http://api.example", proxy=f"http://127.0.0.1:{proxy.port}")
+        client = Client(KEY, "http://localhost", proxy=f"http://127.0.0.1:{proxy.port}")
         with pytest.raises(ConnectFailed):
             client.create("x")
 
@@ -288,7 +294,7 @@ def test_reason_without_a_server_or_a_key_is_empty(monkeypatch: pytest.MonkeyPat
 def test_unknown_host_and_closed_port_are_failed_connections() -> None:
     with ScriptedServer(always(b"")) as server:
         url = server.url
-    for address in (url, "http://no-such-host.invalid"):
+    for address in (url, "https://no-such-host.invalid"):
         with pytest.raises(ConnectFailed):
             Client(KEY, address).retrieve("a")
 
