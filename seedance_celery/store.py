@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.storage import storages
 from django.db import Error, transaction
 
 from . import accounts, cadence, clock, results, signals
@@ -93,7 +94,8 @@ def _stored(video: Video) -> StoredFile:
     is_local = account.is_local and is_loopback(video.video_url)
     name = upload_name(settings.upload_to, video, video.finished_at or video.created_at)
     download = Download(video.video_url, limits, allow_loopback=is_local)
-    return store(download, video.file.storage, name, max_length=500)
+    # Not `video.file.storage`: that one hides its class, which says how a file is saved.
+    return store(download, storages[settings.storage], name, max_length=500)
 
 
 def _rescue(video: Video) -> StoreResult | StoreFailed | float:

@@ -131,8 +131,11 @@ def _set_access(path: Path, storage: FileSystemStorage) -> None:
 def _sync_directory(directory: Path) -> None:
     if os.name != "posix":  # elsewhere a directory cannot be opened
         return
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    # Some file systems sync no directory, and some may only be written to. The file in it is synced
+    # and has its name: to raise now would only make another of it.
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

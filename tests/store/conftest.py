@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,18 @@ import pytest
 import trustme
 
 from seedance_celery.download import Download, DownloadLimits
+from seedance_celery.testing import Seedance
 
 QUICK = {"connect": 5.0, "read": 5.0, "total": 20.0, "pause": 0.0}
 
 NewDownload = Callable[..., Download]
+
+
+@pytest.fixture
+def kit(transactional_db: None) -> Iterator[Seedance]:
+    """Run tasks, and serve the simulator's files on a port of this machine."""
+    with Seedance(http=True) as seedance:
+        yield seedance
 
 
 @pytest.fixture

@@ -82,6 +82,21 @@ def test_file_is_on_the_disk_before_it_gets_its_name_and_then_the_name(
     assert events == expected
 
 
+def test_directory_that_cannot_be_synced_gets_the_file_once(
+    storage: FileSystemStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def refuse_directories(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_directories)
+    assert [store(Pieces(VIDEO), storage, NAME).name for _ in range(2)] == [NAME, NAME]
+    assert files(storage) == {NAME: VIDEO}
+
+
 @pytest.fixture
 def without_hard_links(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Path, target: Path) -> None:

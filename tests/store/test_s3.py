@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -15,7 +16,9 @@ moto = pytest.importorskip("moto.server")
 from storages.backends.s3 import S3Storage  # type: ignore[import-untyped]  # noqa: E402
 
 from seedance_celery.exceptions import DownloadInterrupted  # noqa: E402
+from seedance_celery.shortcuts import generate_video  # noqa: E402
 from seedance_celery.storing import store  # noqa: E402
+from seedance_celery.testing import Seedance  # noqa: E402
 
 from .conftest import NewDownload  # noqa: E402
 from .file_server import cut, file_server, mp4, whole  # noqa: E402
@@ -75,6 +78,18 @@ def test_download_is_kept(storage: Any, new_download: NewDownload, body: bytes) 
     assert objects(storage) == {NAME: body}
     assert storage.bucket.Object(NAME).content_type == "video/mp4"
     assert uploads(storage) == 0
+
+
+def test_store_video_keeps_a_file_past_this_machines_disk(
+    kit: Seedance, settings: Any, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.STORAGES = {**settings.STORAGES, "videos": {"BACKEND": CLASS, "OPTIONS": options}}
+    settings.SEEDANCE = {**settings.SEEDANCE, "STORAGE": "videos"}
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    video = generate_video("A kite", store=True)
+    kit.run_until_done()
+    kept = {name: len(body) for name, body in objects(S3Storage(**options)).items()}
+    assert kept == {video.current().file.name: video.current().file_size}
 
 
 def test_broken_download_leaves_nothing(storage: Any, new_download: NewDownload) -> None:
