@@ -15,7 +15,7 @@ from django.db import transaction
 from . import accounts, cadence, signals, timings
 from .conf import get_settings
 from .endings import end, next_late_poll
-from .exceptions import ApiError
+from .exceptions import ApiError, InvalidRequest
 from .models import Video
 from .models.actions import EARLY
 from .protocol import VideoTask
@@ -136,12 +136,15 @@ def claim_time(spare: float = 0.0) -> float:
 
 
 def ask(video: Video) -> VideoTask | ApiError:
-    """Return the API's answer. It needs no database."""
+    """Return the API's answer, or why there is none. It needs no database."""
     try:
         client = accounts.client_of(video.account)
         answer = client.retrieve(video.api_id or "")
     except ApiError as error:
         return error
+    except InvalidRequest as error:
+        # An id or a base URL from before they were checked: such a row still has to end.
+        return ApiError(str(error), video.api_id or "")
     if answer.status in (Status.FAILED, Status.ERROR) and not answer.reason:
         # The retrieve never says why; another route does at times. Once, and quick or not.
         reason = client.failure_reason(video.api_id or "")

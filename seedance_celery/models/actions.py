@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from .. import dispatch, signals
 from ..conf import get_settings
 from ..exceptions import InvalidRequest
+from ..protocol import is_api_id
 from .kept import KeptTask
 
 if TYPE_CHECKING:
@@ -179,10 +180,13 @@ def checked_api_id(api_id: str) -> str:
         raise InvalidRequest(f"An API id is a string, not {type(api_id).__name__}.", "api_id")
     if not api_id.strip():
         raise InvalidRequest("The API id is empty.", "api_id")
-    if len(api_id) > 255 or "\x00" in api_id:
-        raise InvalidRequest("The API id is longer than 255 characters or has a NUL.", "api_id")
+    if len(api_id) > 255:
+        raise InvalidRequest("The API id is longer than 255 characters.", "api_id")
     if "://" in api_id or any(map(str.isspace, api_id)):
         raise InvalidRequest("An API id is one word, such as task_abc123, and no URL.", "api_id")
+    if not is_api_id(api_id):
+        message = "The API id holds characters that do not show, or dots alone. Type it in anew."
+        raise InvalidRequest(message, "api_id")
     return api_id
 
 

@@ -6,9 +6,10 @@ import logging
 
 import pytest
 
-from seedance_celery.exceptions import VideoLost, VideoUrlMissing
+from seedance_celery.exceptions import InvalidRequest, VideoLost, VideoTimedOut, VideoUrlMissing
 from seedance_celery.models import AccountState, Video
 from seedance_celery.shortcuts import generate_video, track_video
+from seedance_celery.tasks import poll_video
 from seedance_celery.testing import Seedance
 from tests.core import canvas
 from tests.core.canvas import publish, refund
@@ -149,6 +150,33 @@ def test_an_id_that_was_never_known_is_lost_after_two_minutes(kit: Seedance) -> 
     assert video.current().status == "lost"
     assert isinstance(canvas.ran[0][1], VideoLost)
     assert kit.signals("video_lost") == ["video_lost"]
+
+
+CANNOT_BE_ASKED_FOR = ["task_\u200babc", "task_\ufeff", "task_\x07", "task_\u202e", ".", ".."]
+
+
+@pytest.mark.parametrize("api_id", CANNOT_BE_ASKED_FOR)
+def test_an_id_that_cannot_be_asked_for_is_refused_and_no_row_is_made(
+    kit: Seedance, api_id: str
+) -> None:
+    for take in (track_video, poll_video.delay):
+        with pytest.raises(InvalidRequest, match="Type it in anew") as caught:
+            returned = take(api_id)
+            kit.run_until_done()
+            returned.get(timeout=0)
+        assert caught.value.field == "api_id"
+    assert not Video.objects.exists()
+
+
+def test_a_row_whose_id_cannot_be_asked_for_ends_an_hour_after_its_deadline(kit: Seedance) -> None:
+    video = track_video("task_pasted", timeout=60, link=publish.s(), link_error=refund.s())
+    Video.objects.update(api_id="task_\u200bpasted")
+    kit.advance(3500)
+    assert not video.current().is_finished
+    kit.run_until_done()
+    assert video.current().status == "timed_out"
+    assert isinstance(canvas.ran[0][1], VideoTimedOut)
+    assert kit.simulator.counts["retrieve"] == 0
 
 
 def test_an_id_that_was_known_is_not_lost_by_another_key(kit: Seedance) -> None:
