@@ -36,6 +36,10 @@ RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9")
 IMAGE_HEAD = 12
 """Bytes from an image's beginning that tell its type."""
 MAX_MODEL_ID = 100
+MAX_SECONDS = 86400
+"""A day: more is a mistake in the unit."""
+MAX_SIZE = 32
+"""Characters of a size: a row keeps it."""
 
 _EXACT_SIZE = re.compile(r"[1-9]\d{1,4}x[1-9]\d{1,4}", re.ASCII)
 
@@ -115,7 +119,7 @@ def _require(is_right: object, message: str) -> None:
 def _seconds_range(name: str, value: Any) -> tuple[int, int]:
     is_pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_whole, value))
     message = f"{name!r}: seconds must be (shortest, longest), such as (4, 15)"
-    _require(is_pair and 0 < value[0] <= value[1], message)
+    _require(is_pair and 0 < value[0] <= value[1] <= MAX_SECONDS, message)
     return value[0], value[1]
 
 
@@ -157,7 +161,8 @@ def validate_create(
     """Raise `InvalidRequest`, with the argument's name as `field`, for what the API would refuse.
 
     `images` are the first 12 bytes (or more) of each image. None for `seconds` and `size` leaves
-    them to the API. Of a model that `models` does not know only the types are checked.
+    them to the API. Of a model that `models` does not know only the types are checked, and that a
+    row could keep the values.
     """
     _check_text("prompt", prompt)
     _check_text("model", model)
@@ -182,13 +187,15 @@ def _check_text(field: str, value: Any) -> None:
 def _check_seconds(model: str, seconds: Any, limits: Model | None) -> None:
     if not _is_whole(seconds) or seconds < 1:
         raise InvalidRequest("The seconds must be a whole number above 0.", "seconds")
-    low, high = limits.seconds if limits else (1, seconds)
+    low, high = limits.seconds if limits else (1, MAX_SECONDS)
     if not low <= seconds <= high:
         raise InvalidRequest(f"{model} takes {low} to {high} seconds, not {seconds}.", "seconds")
 
 
 def _check_size(size: Any, limits: Model | None) -> None:
     _check_text("size", size)
+    if len(size) > MAX_SIZE:
+        raise InvalidRequest(f"A size has at most {MAX_SIZE} characters.", "size")
     if limits is not None and size not in RATIOS and not _EXACT_SIZE.fullmatch(size):
         ratios = ", ".join(RATIOS)
         raise InvalidRequest(f"The size must be one of {ratios}, or like 1280x720.", "size")

@@ -6,6 +6,7 @@ import json
 import logging
 import uuid
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from django.core.files.storage import Storage, storages
@@ -17,10 +18,14 @@ from .conf import get_settings
 from .exceptions import InvalidRequest
 from .models import Video
 from .models.actions import checked_timeout
+from .redaction import storable_text
 
 __all__ = ["check", "order"]
 
 logger = logging.getLogger(__name__)
+
+MAX_LEVELS = 30
+"""Lists and dicts within each other in `metadata`: MariaDB refuses JSON of 32."""
 
 
 def order(
@@ -39,9 +44,9 @@ def order(
 ) -> tuple[Video, bool]:
     """Insert a row for a video to buy; return it and whether it is new.
 
-    Raises `InvalidRequest` (naming the field) for what the API would refuse, `UnknownAccount` for
-    an account that is not configured. The same Celery id, or the same idempotency key on an
-    account, returns the row that is there.
+    Raises `InvalidRequest` (naming the field) for what the API would refuse and for what not every
+    database keeps, `UnknownAccount` for an account that is not configured. The same Celery id, or
+    the same idempotency key on an account, returns the row that is there.
     """
     settings = get_settings()
     name = settings.account(account).name
@@ -132,23 +137,46 @@ def check(
 
 def _head(storage: Storage, name: Any) -> bytes:
     if hasattr(name, "read"):
-        name.seek(0)
-        head = bytes(name.read(IMAGE_HEAD))
-        name.seek(0)
-        return head
+        return _head_of_file(name)
     try:
         with storage.open(name, "rb") as file:
             return bytes(file.read(IMAGE_HEAD))
-    except OSError:
+    except (OSError, ValueError):  # a name with a NUL is a ValueError
         raise InvalidRequest(f"The storage has no image {name!r}.", "images") from None
+
+
+def _head_of_file(file: Any) -> bytes:
+    try:
+        file.seek(0)
+        head = bytes(file.read(IMAGE_HEAD))
+        file.seek(0)
+    except ValueError:
+        raise InvalidRequest("An image is a closed file. Open it again.", "images") from None
+    return head
 
 
 def _jsonable(metadata: Any) -> Any:
     try:
-        json.dumps(metadata)
-    except (TypeError, ValueError) as error:
+        json.dumps(metadata, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"metadata is kept as JSON: {error}", "metadata") from None
+    if not _is_storable(metadata):
+        message = (
+            f"metadata holds a NUL or a lone surrogate, or more than {MAX_LEVELS} levels of lists "
+            f"and dicts: not every database keeps these. Take them out."
+        )
+        raise InvalidRequest(message, "metadata")
     return metadata
+
+
+def _is_storable(value: Any, levels: int = MAX_LEVELS) -> bool:
+    """Tell whether every database keeps a JSON value."""
+    if isinstance(value, str):
+        return storable_text(value, len(value)) == value
+    if not isinstance(value, (dict, list, tuple)):
+        return True
+    parts = chain(value, value.values()) if isinstance(value, dict) else value
+    return levels > 0 and all(_is_storable(part, levels - 1) for part in parts)
 
 
 def _key(idempotency_key: Any) -> str | None:
@@ -158,5 +186,12 @@ def _key(idempotency_key: Any) -> str | None:
         return str(idempotency_key)
     if not isinstance(idempotency_key, str) or not 0 < len(idempotency_key) <= 255:
         message = "idempotency_key is a string of 1 to 255 characters."
+        raise InvalidRequest(message, "idempotency_key")
+    # To MariaDB "k" and "k " are one key.
+    if idempotency_key != idempotency_key.strip() or not _is_storable(idempotency_key):
+        message = (
+            "idempotency_key holds a NUL or a lone surrogate, or white space at an end. "
+            "Take it out."
+        )
         raise InvalidRequest(message, "idempotency_key")
     return idempotency_key

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from celery import chain
 
@@ -262,6 +264,37 @@ def test_a_create_delivered_twice_posts_once(kit: Seedance) -> None:
     assert (kit.charges, canvas.names()) == (1, ["publish"])
 
 
+def nested(levels: int) -> list[Any]:
+    """Return so many lists within each other."""
+    return [nested(levels - 1)] if levels > 1 else []
+
+
+UNKEEPABLE: list[tuple[dict[str, Any], str]] = [
+    ({"prompt": "A kite", "metadata": float("nan")}, "metadata"),
+    ({"prompt": "A kite", "metadata": {"price": float("inf")}}, "metadata"),
+    ({"prompt": "A kite", "metadata": [{"note": "a\0b"}]}, "metadata"),
+    ({"prompt": "A kite", "metadata": {"a\0b": 1}}, "metadata"),
+    ({"prompt": "A kite", "metadata": ["\ud800"]}, "metadata"),
+    ({"prompt": "A kite", "metadata": nested(31)}, "metadata"),
+    ({"prompt": "A kite", "idempotency_key": "a\0b"}, "idempotency_key"),
+    ({"prompt": "A kite", "idempotency_key": "\ud800"}, "idempotency_key"),
+    ({"prompt": "A kite", "idempotency_key": "order-7 "}, "idempotency_key"),
+    ({"prompt": "A kite", "model": "new", "seconds": 3_000_000_000}, "seconds"),
+    ({"prompt": "A kite", "model": "new", "size": "1" * 33}, "size"),
+]
+"""What some database refuses, with the argument that it is about."""
+
+
+@pytest.mark.parametrize(("arguments", "field"), UNKEEPABLE)
+def test_a_create_that_no_database_could_keep_fails_at_once(
+    kit: Seedance, arguments: dict[str, Any], field: str
+) -> None:
+    result = create_video.delay(**arguments)
+    kit.run_until_done()
+    assert (result.state, result.result.field) == ("FAILURE", field)
+    assert not Video.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
@@ -271,15 +304,17 @@ def test_a_create_delivered_twice_posts_once(kit: Seedance) -> None:
         ({"prompt": "A kite", "size": "huge"}, "size"),
         ({"prompt": "A kite", "images": ["nowhere.png"]}, "images"),
         ({"prompt": "A kite", "images": "nowhere.png"}, "images"),
+        ({"prompt": "A kite", "images": ["a\0b.png"]}, "images"),
         ({"prompt": "A kite", "metadata": object()}, "metadata"),
         ({"prompt": "A kite", "idempotency_key": ""}, "idempotency_key"),
+        *UNKEEPABLE,
     ],
 )
 def test_what_the_api_would_refuse_is_refused_before_any_request(
-    kit: Seedance, arguments: dict[str, object], field: str
+    kit: Seedance, arguments: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        generate_video(**arguments)  # type: ignore[arg-type]
+        generate_video(**arguments)
     assert caught.value.field == field
     assert not Video.objects.exists()
     assert not kit.simulator.requests

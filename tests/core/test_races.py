@@ -12,8 +12,9 @@ from celery.exceptions import Ignore
 from django.db import OperationalError, connections, transaction
 
 from seedance_celery import accounts, clock, dispatch, endings, keep
+from seedance_celery.catalog import MAX_SECONDS, MAX_SIZE
 from seedance_celery.models import AccountState, KeptTask, Video
-from seedance_celery.orders import order
+from seedance_celery.orders import MAX_LEVELS, order
 from seedance_celery.shortcuts import track_video
 from seedance_celery.store import _claim
 from seedance_celery.sweep import sweep
@@ -172,3 +173,13 @@ def test_ids_are_compared_byte_for_byte(database: Database) -> None:
     a_video(api_id="task_a", idempotency_key="order")
     a_video(api_id="task_A", idempotency_key="Order")
     assert Video.objects.filter(api_id="task_A").count() == 1
+
+
+def test_what_an_order_may_hold_is_kept_as_it_is(database: Database) -> None:
+    deepest: Any = "a\x01b\N{KITE}\uffff"
+    for _ in range(MAX_LEVELS):
+        deepest = [deepest]
+    values = {"seconds": MAX_SECONDS, "size": "1" * MAX_SIZE, "metadata": deepest}
+    video, _ = order("A kite", model="new", idempotency_key="k" * 255, **values)
+    row = video.current()
+    assert {name: getattr(row, name) for name in values} == values

@@ -76,6 +76,11 @@ def test_size_in_no_known_form_is_refused(size: str) -> None:
     assert field_of("x", size=size) == "size"
 
 
+def test_size_and_seconds_that_no_row_could_keep_are_refused_for_every_model() -> None:
+    assert field_of("x", "someone-elses-model", 86_401) == "seconds"
+    assert field_of("x", "someone-elses-model", size="1" * 33) == "size"
+
+
 def test_unknown_model_passes_with_any_size_seconds_and_images() -> None:
     validate_create("x", "someone-elses-model", 120, "1080p", [b"GIF89a", PNG])
 
@@ -133,6 +138,7 @@ def test_setting_adds_and_replaces_models() -> None:
         {"m": {"seconds": (5, 4)}},
         {"m": {"seconds": (0, 4)}},
         {"m": {"seconds": (1.5, 4)}},
+        {"m": {"seconds": (1, 86_401)}},
         {"m": {"seconds": (True, 4)}},
         {"m": {"seconds": (1, 2), "images": 1}},
         {"m": {"seconds": (1, 2), "sizes": "640x640x"}},
