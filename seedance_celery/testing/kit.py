@@ -8,10 +8,8 @@ from types import TracebackType
 from typing import Any, cast
 
 from celery import Celery, current_app
-from django.conf import settings as django_settings
 from django.db import connections
 from django.db.models import Q
-from django.test import override_settings
 
 from .. import accounts, clock, dispatch, timings
 from ..client import Client
@@ -24,12 +22,12 @@ from .assertions import Assertions
 from .broker import Broker, Message, Raised
 from .fake_clock import FakeClock
 from .listener import Fired, Listener
+from .redirection import KEY, Redirection
 
 __all__ = ["Seedance"]
 
 Status = Video.Status
 
-KEY = "sk-simulator"
 IN_PROCESS = ("127.0.0.1", 1)
 """Where the simulator is without a port. Nothing listens there, should anything else try."""
 
@@ -44,7 +42,8 @@ class Seedance(Assertions):
     messages. The package's client reaches the API without a port, at an address that leads
     nowhere for others; with `http=True` it is served at `url`, for code with a client of its own.
     Other options are settings (`TIMEOUT=60`), on top of the project's `SEEDANCE`, whose keys,
-    addresses and `POLL_COUNTDOWN` are replaced.
+    addresses and `POLL_COUNTDOWN` are replaced. What a test makes of `SEEDANCE` meanwhile
+    (`override_settings`) leads to the simulator as well.
     """
 
     def __init__(self, app: Celery | None = None, *, http: bool = False, **settings: Any) -> None:
@@ -64,7 +63,7 @@ class Seedance(Assertions):
         enter = self._stack.enter_context
         try:
             enter(self.server or standing_in(IN_PROCESS, self._connect))
-            enter(override_settings(SEEDANCE=self._seedance()))
+            enter(Redirection(self.url).installed(self._settings))
             enter(clock.installed(self.clock))
             enter(self.broker.installed())
             enter(self.listener.listening())
@@ -93,18 +92,6 @@ class Seedance(Assertions):
     def _connect(self, limits: Limits) -> InProcessSocket:
         total = limits.left(float("inf"))
         return InProcessSocket(self.simulator, patience=limits.read, total=total)
-
-    def _seedance(self) -> dict[str, Any]:
-        own = dict(getattr(django_settings, "SEEDANCE", {}))
-        accounts = {
-            name: {**options, "API_KEY": f"{KEY}-{name}", "BASE_URL": self.url}
-            for name, options in own.get("ACCOUNTS", {}).items()
-        }
-        if "API_KEY" in own or not accounts:
-            own["API_KEY"] = KEY
-        # A developer's own countdown of a second would make a test of many polls.
-        own.pop("POLL_COUNTDOWN", None)
-        return {**own, "BASE_URL": self.url, "ACCOUNTS": accounts, **self._settings}
 
     # What the API does, and what happened.
 
