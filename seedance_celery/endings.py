@@ -137,8 +137,7 @@ def _is_to_store(video: Video) -> bool:
     if video.file or not (video.store_wanted or get_settings().auto_store):
         return False
     # A canvas that keeps the file itself needs no second task for it.
-    waiting = KeptTask.objects.using(video.db).filter(video=video).unfinished()
-    return not waiting.filter(signature__contains=dispatch.STORE).exists()
+    return not KeptTask.objects.using(video.db).filter(video=video).storing().exists()
 
 
 def _lease(video: Video) -> datetime:

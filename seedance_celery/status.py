@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import timedelta
 from typing import Any, TypedDict
 
-from django.core.exceptions import SuspiciousOperation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
@@ -18,9 +18,11 @@ from .redaction import redact_text
 from .signed_urls import expires_at
 
 __all__ = [
-    *("ShownEstimate", "ShownVideo", "file_url", "playable_url", "player", "shown"),
-    "unplayable",
+    *("ShownEstimate", "ShownVideo", "file_url", "is_storing", "playable_url", "player"),
+    *("shown", "unplayable"),
 ]
+
+logger = logging.getLogger(__name__)
 
 Status = Video.Status
 
@@ -30,6 +32,8 @@ SHORTEST, LONGEST = 2, 30
 """Seconds between two looks at a video that has not ended."""
 LATE = 300
 """Seconds between two looks at a timed-out video, which may still be collected."""
+SETTLING = timedelta(minutes=1)
+"""How long after its end a video that is to be kept may have no task for it yet."""
 LINK_LIFE = timedelta(hours=24)
 """How long a signed URL is trusted that does not say itself; upstream links live 24 h."""
 
@@ -188,7 +192,18 @@ def _stored(video: Video) -> str | None:
         return None
     if video.store_error:
         return "failed"
-    return "storing" if video.store_wanted or get_settings().auto_store else None
+    return "storing" if is_storing(video) else None
+
+
+def is_storing(video: Video) -> bool:
+    """Tell whether a file is on its way, of a video that was read with `with_now()`."""
+    if video.status != Status.COMPLETED or video.file or video.store_error:
+        return False
+    if video.has_store:
+        return True
+    # The task for it comes just before the end is announced, and a canvas's own just after.
+    is_wanted = video.store_wanted or get_settings().auto_store
+    return is_wanted and (video.announced_at is None or video.now - video.announced_at < SETTLING)
 
 
 def file_url(video: Video) -> str | None:
@@ -197,7 +212,10 @@ def file_url(video: Video) -> str | None:
         return None
     try:
         return str(video.file.url)
-    except (NotImplementedError, ValueError, SuspiciousOperation):
+    except NotImplementedError:
+        return None
+    except Exception as error:  # noqa: BLE001  (a cloud's storage raises errors of its own)
+        logger.warning("The file of video %s has no URL: %s", video, type(error).__name__)
         return None
 
 

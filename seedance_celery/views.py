@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
 
@@ -60,13 +61,11 @@ def video_statuses(request: HttpRequest, *, signed_urls: bool = False) -> HttpRe
 
 
 def _keys(ids: Iterable[str]) -> list[uuid.UUID]:
-    keys = []
-    for text in dict.fromkeys(ids):
-        try:
-            keys.append(uuid.UUID(text))
-        except ValueError:
-            continue
-    return keys
+    keys: dict[uuid.UUID, None] = {}
+    for text in ids:
+        with suppress(ValueError):
+            keys[uuid.UUID(text)] = None
+    return list(keys)
 
 
 def _visible(request: HttpRequest, keys: list[uuid.UUID], *, signed_urls: bool) -> list[ShownVideo]:

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError
 
 from ..models import Video
 from ..redaction import redact_text
+from ..status import is_storing
 
 __all__ = [
     *("EXIT_STATUSES", "Exit", "check_ends", "describe", "ended_as", "has_ended"),
@@ -50,8 +51,7 @@ def has_ended(video: Video) -> bool:
     """Tell whether there is nothing left to watch, the file included where it is wanted."""
     if needs_person(video):
         return True
-    is_storing = video.status == Status.COMPLETED and video.store_wanted
-    return video.is_finished and not (is_storing and not video.file and not video.store_error)
+    return video.is_finished and not (video.store_wanted and is_storing(video))
 
 
 def told(video: Video) -> str:
@@ -74,9 +74,17 @@ def _joined(video: Video, detail: str) -> str:
 
 
 def _told_of_file(video: Video) -> str:
-    if video.file or not (video.store_wanted or video.store_error):
+    if is_storing(video):
+        return "storing"
+    missing = _missing_file(video)
+    return f"not stored: {missing}" if missing else ""
+
+
+def _missing_file(video: Video) -> str:
+    """Return why the file that was wanted is not there and will not come; "" otherwise."""
+    if video.status != Status.COMPLETED or video.file or is_storing(video):
         return ""
-    return f"not stored: {video.store_error}" if video.store_error else "storing"
+    return video.store_error or ("no task keeps it any more" if video.store_wanted else "")
 
 
 def _printable(text: str) -> str:
@@ -110,7 +118,7 @@ def describe(video: Video, *, show_url: bool = False) -> dict[str, Any]:
 def check_ends(videos: Sequence[Video]) -> None:
     """Raise the `CommandError` whose exit status tells how videos ended, unless all is well."""
     ended = [video for video in videos if has_ended(video)]
-    bad = [video for video in ended if video.status != Status.COMPLETED or video.store_error]
+    bad = [video for video in ended if video.status != Status.COMPLETED or _missing_file(video)]
     if bad:
         raise CommandError(_complaint(bad, videos), returncode=Exit.ENDED_OTHERWISE)
     if running := [video for video in videos if not has_ended(video)]:
@@ -125,7 +133,7 @@ def _complaint(bad: Sequence[Video], videos: Sequence[Video]) -> str:
         return f"{len(bad)} of {len(videos)} videos did not complete: {', '.join(statuses)}."
     [video] = bad
     if video.status == Status.COMPLETED:
-        return f"The file of the video was not kept: {_public(video, video.store_error)}."
+        return f"The file of the video was not kept: {_public(video, _missing_file(video))}."
     if needs_person(video):
         return f"The video did not complete: {ended_as(video)}."
     return f"The video did not complete: {_joined(video, _public(video, video.reason))}."

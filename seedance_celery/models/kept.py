@@ -34,6 +34,11 @@ class KeptTaskQuerySet(models.QuerySet["KeptTask"]):
         """Tasks that have not continued their canvas yet."""
         return self.filter(finished_at__isnull=True)
 
+    def storing(self) -> KeptTaskQuerySet:
+        """Tasks that keep a file, or whose canvas does so next."""
+        named = models.Q(task=dispatch.STORE) | models.Q(signature__contains=dispatch.STORE)
+        return self.unfinished().filter(named)
+
     def unclaimed(self) -> KeptTaskQuerySet:
         """Tasks that nobody works on right now."""
         free = models.Q(lease_until__isnull=True) | models.Q(lease_until__lte=clock.now())

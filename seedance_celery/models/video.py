@@ -71,12 +71,19 @@ class VideoQuerySet(models.QuerySet["Video"]):
         """Bring along the database's time as `video.now`, and what every poll must know.
 
         `video.troubled`: is its key? `video.has_poller`: do batch pollers ask for its account?
+        And for pages, `video.has_store`: will a task keep the file that it lacks?
         """
         state = AccountState.objects.troubled().filter(name=models.OuterRef("account"))
         pollers = Poller.objects.on().filter(account=models.OuterRef("account"))
+        stores = KeptTask.objects.storing().filter(video=models.OuterRef("pk"))
+        # The database looks for them where a file is missing, and so in no poll.
+        lacks_file = models.When(status="completed", file="", then=models.Exists(stores))
         # mypy takes the attributes that this brings along for fields.
         return self.annotate(  # type: ignore[no-redef]
-            now=clock.now(), troubled=models.Exists(state), has_poller=models.Exists(pollers)
+            now=clock.now(),
+            troubled=models.Exists(state),
+            has_poller=models.Exists(pollers),
+            has_store=models.Case(lacks_file, default=False, output_field=models.BooleanField()),
         )
 
     def find(self, pk: Any) -> Video | None:
@@ -207,6 +214,7 @@ class Video(Actions, models.Model):
     now: datetime
     troubled: bool
     has_poller: bool
+    has_store: bool
     # Until when this create alone may find out whether the balance is back.
     probes_until: datetime | None = None
 

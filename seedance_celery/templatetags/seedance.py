@@ -75,7 +75,7 @@ def seedance_video(context: Context, video: Video) -> dict[str, Any]:
 
 
 def _with_now(video: Video) -> Video:
-    is_complete = hasattr(video, "now") and hasattr(video, "troubled")
+    is_complete = all(hasattr(video, name) for name in ("now", "troubled", "has_store"))
     return video if is_complete else video.current()
 
 

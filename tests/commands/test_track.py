@@ -92,6 +92,18 @@ def test_the_file_is_kept_where_that_was_asked_for(kit: Seedance, run: Command) 
     assert str(video.current().file.name) in run("seedance_track", str(video.pk)).out
 
 
+def test_a_file_that_no_task_keeps_any_more_is_not_waited_for(kit: Seedance, run: Command) -> None:
+    kit.next_video("file_503*inf")
+    video = generate_video("A kite", store=True)
+    kit.advance(120)
+    video.stop_waiting()
+    kit.advance(120)
+    done = run("seedance_track", str(video.pk), "--wait", "--wait-timeout", "0.1s")
+    assert done.status == 1
+    assert "not stored: no task keeps it any more" in done.out
+    assert "was not kept: no task keeps it any more." in done.error
+
+
 @pytest.mark.parametrize("arguments", [[" "], [""], ["task_a", "--account", "nobody"]])
 def test_what_names_no_video_ends_with_status_2(
     kit: Seedance, run: Command, arguments: list[str]

@@ -8,11 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.files.storage import FileSystemStorage
 from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
 
-from seedance_celery.models import AccountState, Video
+from seedance_celery import dispatch
+from seedance_celery.models import AccountState, KeptTask, Video
+from seedance_celery.status import playable_url
 from tests.web.conftest import person
 from tests.web.rows import PROMPT, SIGNATURE, make, past
 
@@ -130,6 +133,41 @@ def test_a_file_that_is_being_kept_is_worth_another_look(staff: Client) -> None:
     assert (answer.json()["stored"], answer["Retry-After"]) == ("storing", "2")
 
 
+def test_a_file_that_a_task_keeps_is_worth_another_look_however_long_it_takes(
+    staff: Client,
+) -> None:
+    video = make("completed", announced_at=timezone.now() - timedelta(hours=1))
+    kept = KeptTask.objects.create(celery_id="a", task=dispatch.STORE, video=video)
+    assert one(staff, video).json()["stored"] == "storing"
+    KeptTask.objects.filter(pk=kept.pk).finish()
+    assert one(staff, video).json()["stored"] is None
+
+
+@pytest.mark.parametrize("wanted", [True, False], ids=["stop_waiting", "AUTO_STORE came later"])
+def test_a_file_that_no_task_keeps_is_not_waited_for(
+    staff: Client, settings: Any, wanted: bool
+) -> None:
+    settings.SEEDANCE = {**settings.SEEDANCE, "AUTO_STORE": not wanted}
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    video = make("completed", announced_at=an_hour_ago, store_wanted=wanted)
+    said = one(staff, video).json()
+    assert (said["stored"], said["label"], said["poll_after"]) == (None, "Ready", None)
+    assert playable_url(video.current()) == video.video_url
+
+
+def test_the_status_is_told_where_a_storage_cannot_say_the_files_url(
+    staff: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def url(self: Any, name: str) -> str:
+        raise RuntimeError("no credentials")
+
+    monkeypatch.setattr(FileSystemStorage, "url", url)
+    video = make("completed", file="seedance/kite.mp4")
+    answer = one(staff, video)
+    assert (answer.status_code, answer.json()["file_url"]) == (200, None)
+    assert f"The file of video {video} has no URL: RuntimeError" in caplog.messages
+
+
 def test_a_file_that_could_not_be_kept_is_told(staff: Client) -> None:
     said = one(staff, make("completed", store_wanted=True, store_error="expired")).json()
     assert (said["stored"], said["notice"]) == ("failed", "The file could not be kept.")
@@ -170,7 +208,8 @@ def test_a_late_poll_is_asked_for_soon_and_never_hammered(staff: Client) -> None
 
 def test_several_rows_come_in_the_order_asked_for(staff: Client) -> None:
     first, second = make(), make()
-    answer = staff.get(ids(second, first) + f"&id={uuid.uuid4()}&id=nonsense&id={second.pk}")
+    again = f"&id={second.pk}&id={second.pk.hex}&id={str(second.pk).upper()}"
+    answer = staff.get(ids(second, first) + f"&id={uuid.uuid4()}&id=nonsense{again}")
     assert [v["id"] for v in answer.json()["videos"]] == [str(second.pk), str(first.pk)]
 
 
