@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import ProtectedError, Q, QuerySet, RestrictedError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
@@ -27,8 +27,8 @@ __all__ = ["ACTIONS", "VideoActions", "fits", "is_over"]
 
 Answer = HttpResponse | None
 
-MOST = 1000
-"""How many videos one action takes."""
+MOST = 900
+"""How many videos one action takes: Django takes no form of more than 1,000 fields."""
 
 
 class AdoptForm(forms.Form):
@@ -68,6 +68,7 @@ class VideoActions:
     media: Any
     opts: Any
     log_change: Callable[..., Any]
+    log_deletions: Callable[..., Any]
     message_user: Callable[..., None]
 
     def has_buy_permission(self, request: HttpRequest) -> bool:
@@ -109,6 +110,8 @@ class VideoActions:
                 "and what waits for the video, go on with it; nothing is bought."
             )
             return self._ask(request, videos, "adopt", _("Adopt an API id"), form=form, about=about)
+        if form.adopted:
+            self.log_change(request, videos[0], _("Adopt an API id"))
         return self._tell(request, videos if form.adopted else [], videos, _("Adopt an API id"))
 
     @admin.action(description=gettext_lazy("Buy again…"), permissions=["buy"])
@@ -146,7 +149,34 @@ class VideoActions:
             "The rows are removed. A video that has not ended, or that a task waits for or waited "
             "for within the last week, stays."
         )
-        return self._confirmed(request, queryset, "prune", _("Prune"), warning, _prune)
+        title = _("Prune")
+        videos = self._chosen(request, queryset)
+        if "confirmed" not in request.POST:
+            return self._ask(request, videos, "prune", title, warning=warning)
+        gone: list[Video] = []
+        referred: list[Video] = []
+        for video in filter(is_over, videos):
+            (gone if self._is_deleted(request, video) else referred).append(video)
+        if referred:
+            text = ngettext(
+                "%(n)d video was kept: something refers to it.",
+                "%(n)d videos were kept: something refers to them.",
+                len(referred),
+            )
+            self.message_user(request, text % {"n": len(referred)}, messages.WARNING)
+        told = [video for video in videos if video not in referred]
+        return self._tell(request, gone, told, title)
+
+    def _is_deleted(self, request: HttpRequest, video: Video) -> bool:
+        """Delete a row, and log it; return False where a row of the project's protects it."""
+        key = video.pk
+        try:
+            video.delete()
+        except (ProtectedError, RestrictedError):
+            return False
+        video.pk = key
+        self.log_deletions(request, [video])
+        return True
 
     # How they go.
 
@@ -161,7 +191,8 @@ class VideoActions:
     ) -> Answer:
         if "confirmed" in request.POST:
             return self._each(request, queryset, title, act)
-        return self._ask(request, list(queryset[:MOST]), action, title, warning=warning)
+        videos = self._chosen(request, queryset)
+        return self._ask(request, videos, action, title, warning=warning)
 
     def _each(
         self,
@@ -170,15 +201,22 @@ class VideoActions:
         title: str,
         act: Callable[[Video], object],
     ) -> Answer:
-        videos = list(queryset[:MOST])
+        videos = self._chosen(request, queryset)
         done = [video for video in videos if act(video)]
+        for video in done:
+            self.log_change(request, video, title)
         return self._tell(request, done, videos, title)
+
+    def _chosen(self, request: HttpRequest, queryset: QuerySet[Video]) -> list[Video]:
+        videos = list(queryset[: MOST + 1])
+        if len(videos) > MOST:
+            text = _("An action takes %(most)d videos: the rest of your choice is left as it is.")
+            self.message_user(request, text % {"most": MOST}, messages.WARNING)
+        return videos[:MOST]
 
     def _tell(
         self, request: HttpRequest, done: list[Video], videos: list[Video], title: str
     ) -> Answer:
-        for video in done:
-            self.log_change(request, video, title)
         values = {"action": title, "n": len(done)}
         if done:
             text = ngettext("%(action)s: %(n)d video.", "%(action)s: %(n)d videos.", len(done))
@@ -245,13 +283,6 @@ def is_over(video: Video) -> bool:
 
 def _kept_tasks(video: Video) -> KeptTaskQuerySet:
     return KeptTask.objects.primary().filter(video=video)
-
-
-def _prune(video: Video) -> bool:
-    if not is_over(video):
-        return False
-    video.delete()
-    return True
 
 
 ACTIONS = (

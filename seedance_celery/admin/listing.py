@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 else:
     _Paginator = Paginator
 
-__all__ = ["AccountFilter", "BoundedPaginator", "ModelFilter", "drill_down", "find"]
+__all__ = [
+    *("AccountFilter", "BoundedPaginator", "ModelFilter"),
+    *("drill_down", "find", "is_possible"),
+]
+
+_LOWEST = (("year", 2000), ("month", 1), ("day", 1))
 
 MOST_ROWS = 10_000
 """How many rows the pages of one list reach; filters and dates lead to the others."""
@@ -90,15 +95,24 @@ def find(rows: QuerySet[Video], text: str) -> QuerySet[Video]:
         return rows.filter(api_id=text)
 
 
+def is_possible(params: Mapping[str, Any]) -> bool:
+    """Tell whether there may be rows of the dates asked for; Django's own list raises for some."""
+    try:
+        year, month, day = (int(params.get(f"created_at__{part}", low)) for part, low in _LOWEST)
+        datetime(year, month, day)  # noqa: DTZ001  (a date of the calendar)
+    except ValueError:
+        return False
+    # What begins or ends beyond the calendar, in some time zone.
+    return MINYEAR < year < MAXYEAR
+
+
 def drill_down(params: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the years, months or days to choose from, as `{"text", "params"}`.
 
     From the first and the last row alone: Django's own drill-down reads every row for it.
+    The dates asked for are possible ones.
     """
-    try:
-        year, month = (int(params.get(f"created_at__{part}", 0)) for part in ("year", "month"))
-    except ValueError:
-        return []
+    year, month = (int(params.get(f"created_at__{part}", 0)) for part in ("year", "month"))
     if params.get("created_at__day"):
         return [_choice(str(_("All days")), year=year, month=month)]
     if month:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,7 +20,14 @@ from ..models import Video
 from ..status import playable_url
 from . import shown as html
 from .actions import ACTIONS, VideoActions, fits, is_over
-from .listing import AccountFilter, BoundedPaginator, ModelFilter, drill_down, find
+from .listing import (
+    AccountFilter,
+    BoundedPaginator,
+    ModelFilter,
+    drill_down,
+    find,
+    is_possible,
+)
 from .overview import overview
 
 if TYPE_CHECKING:
@@ -140,6 +148,8 @@ class VideoAdmin(VideoActions, _ModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Add what needs a person, and the dates; go back to where an action came from."""
+        if not is_possible(request.GET):
+            return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
         context = {
             "title": capfirst(self.opts.verbose_name_plural),
             "overview": overview(),

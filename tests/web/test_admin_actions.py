@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -14,12 +15,14 @@ from django.utils import timezone
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.testing import Seedance
+from tests.docs.shop.models import Order
 from tests.web.conftest import person
 from tests.web.rows import make
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LIST = "/admin/seedance_celery/video/"
+FORM = "application/x-www-form-urlencoded"
 
 
 def do(client: Client, action: str, *videos: Video, **more: Any) -> Any:
@@ -153,6 +156,39 @@ def test_prune_removes_only_what_nothing_needs(boss: Client) -> None:
     Video.objects.filter(pk=unannounced.pk).update(announced_at=None)
     confirm(boss, "prune", old, waited, recent, running, unannounced)
     assert set(Video.objects.all()) == {waited, recent, running, unannounced}
+
+
+def test_prune_keeps_what_a_projects_row_protects_and_goes_on(boss: Client) -> None:
+    videos = [make("failed") for _ in range(3)]
+    Order.objects.create(video=videos[1])
+    html = confirm(boss, "prune", *videos).text
+    assert "Prune: 2 videos." in html
+    assert "1 video was kept: something refers to it." in html
+    assert "left out" not in html
+    assert list(Video.objects.all()) == [videos[1]]
+
+
+def test_a_pruned_row_is_in_the_log_as_a_deletion_by_its_own_id(boss: Client) -> None:
+    video = make("failed")
+    confirm(boss, "prune", video)
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.object_repr) == (str(video.pk), video.api_id)
+    assert entry.is_deletion()
+
+
+def test_an_action_takes_as_many_videos_as_its_confirmation_can_send(boss: Client) -> None:
+    first = make("create_unknown", api_id=None)
+    Video.objects.bulk_create(
+        Video(status="create_unknown", created_at=first.created_at) for _ in range(999)
+    )
+    page = do(boss, "give_up", first, select_across="1").text
+    assert "An action takes 900 videos" in page
+    form = page[page.index("seedance-confirm") :]
+    fields = re.findall(r'<(?:input|button) [^>]*name="(\w+)"(?: value="([^"]*)")?', form)
+    answer = boss.post(LIST, urlencode(fields), FORM, follow=True)
+    assert answer.status_code == 200
+    assert "Give up: 900 videos." in answer.text
+    assert Video.objects.unfinished().count() == 100
 
 
 def test_an_action_on_the_page_goes_back_to_the_page(boss: Client) -> None:
