@@ -16,8 +16,9 @@ from .conf import get_settings
 from .heartbeat import Heartbeat
 from .insist import insist
 from .models import KeptTask, Video
+from .models.kept import store_id
 
-__all__ = ["announce_again", "end", "finish", "next_late_poll", "settle"]
+__all__ = ["announce_again", "end", "finish", "keep_if_wanted", "next_late_poll", "settle"]
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +69,8 @@ def end(
 
 def finish(video: Video) -> None:
     """Announce an end and let what waited for it go on. The caller has just won the row."""
-    if video.status == Status.COMPLETED and _is_to_store(video):
-        video.keep(dispatch.STORE, {"video_pk": str(video.pk)}, f"seedance-store-{video.pk}")
+    if video.status == Status.COMPLETED:
+        keep_if_wanted(video)
     if _announce(video):
         settle(video)
 
@@ -98,6 +99,21 @@ def _announce(video: Video) -> bool:
     told = {"announced_at": clock.now(), "overdue_at": clock.after(lease)}
     # The receivers have run: that a database was away then must not let them run again.
     return bool(insist(lambda: mine.update(**told), lease, video.db))
+
+
+def keep_if_wanted(video: Video) -> None:
+    """Have the file of a completed video kept, unless nobody wants it or that is done."""
+    # By the row as it is now: what was said while the API was asked is not in `video`.
+    wanted = Video.objects.using(video.db).filter(pk=video.pk, file="")
+    if not get_settings().auto_store:
+        wanted = wanted.filter(store_wanted=True)
+    if not wanted.exists():
+        return
+    # A canvas that keeps the file itself goes first, for a while: a task of it that comes before
+    # may fail, and then nobody else would.
+    goes_first = KeptTask.objects.using(video.db).filter(video=video).storing().exists()
+    argument = {"video_pk": str(video.pk)}
+    video.keep(dispatch.STORE, argument, store_id(video.pk), send=not goes_first)
 
 
 def settle(video: Video) -> None:
@@ -131,13 +147,6 @@ def _next_turn(video: Video) -> datetime | None:
     if video.status == Status.TIMED_OUT:
         return next_late_poll(video)
     return None if video.is_finished else video.deadline_at
-
-
-def _is_to_store(video: Video) -> bool:
-    if video.file or not (video.store_wanted or get_settings().auto_store):
-        return False
-    # A canvas that keeps the file itself needs no second task for it.
-    return not KeptTask.objects.using(video.db).filter(video=video).storing().exists()
 
 
 def _lease(video: Video) -> datetime:

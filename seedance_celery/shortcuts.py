@@ -17,7 +17,7 @@ from celery.canvas import Signature
 from celery.exceptions import Ignore
 from django.db import transaction
 
-from . import clock, dispatch, keep, uploads
+from . import clock, dispatch, endings, keep, uploads
 from .conf import get_settings
 from .exceptions import InvalidRequest
 from .models import KeptTask, Video
@@ -182,5 +182,15 @@ def _look_again(kept: KeptTask) -> None:
 def _want_file(video: Video, *, send: bool) -> None:
     video.store_wanted = True
     Video.objects.using(video.db).filter(pk=video.pk).update(store_wanted=True)
-    if send and video.status == Video.Status.COMPLETED and not video.file:
+    if video.status != Video.Status.COMPLETED:
+        # It may complete before this is committed, and would not see that the file is wanted.
+        look = partial(_look_for_file, video)
+        transaction.on_commit(look, using=video.db, robust=True)
+    elif send and not video.file:
         video.store()
+
+
+def _look_for_file(video: Video) -> None:
+    video = video.current()
+    if video.status == Video.Status.COMPLETED:
+        endings.keep_if_wanted(video)

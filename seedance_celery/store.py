@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -12,16 +12,19 @@ from django.core.files.storage import storages
 from django.db import Error, transaction
 
 from . import accounts, cadence, clock, results, signals
-from .conf import get_settings, is_loopback
+from .conf import UnknownAccount, get_settings, is_loopback
 from .exceptions import (
     ApiError,
     DownloadError,
     DownloadInterrupted,
+    SeedanceError,
     StoreFailed,
     UrlExpired,
 )
 from .heartbeat import Heartbeat
-from .models import Video
+from .models import KeptTask, Video
+from .models.kept import store_id
+from .redaction import redact_text
 from .storing import StoredFile, discard, store, upload_name
 from .task_types import StoreResult
 
@@ -33,6 +36,9 @@ Status = Video.Status
 
 PATIENCE = timedelta(hours=24)
 """How long after a video's end its file is tried for: about as long as a link can live."""
+LONGEST_PAUSE = 600.0
+"""Seconds between two tries at most: each may download the whole file."""
+NOT_YET = "not stored yet"
 
 
 def keep_file(video: Video) -> StoreResult | StoreFailed | float:
@@ -44,23 +50,48 @@ def keep_file(video: Video) -> StoreResult | StoreFailed | float:
         return results.store_result(video)
     if video.status != Status.COMPLETED:
         return results.store_failure(video, f"the video is {video.status}, not completed")
-    if not _claim(video):
+    lease = _Lease(_rows(video))
+    if not lease.take():
         return get_settings().poll_countdown[0]
     try:
-        with Heartbeat(partial(_claim, video, again=True), every=get_settings().resend_after / 3):
+        with Heartbeat(lease.renew, every=get_settings().resend_after / 3):
             return _keep(video)
     finally:
-        _rows(video).update(store_lease_until=None)
+        lease.release()
 
 
 def _rows(video: Video) -> Any:
     return Video.objects.using(video.db).filter(pk=video.pk)
 
 
-def _claim(video: Video, *, again: bool = False) -> bool:
-    # One process at a time downloads a video, whatever number of tasks wait for its file.
-    rows = _rows(video) if again else _rows(video).exclude(store_lease_until__gt=clock.now())
-    return bool(rows.update(store_lease_until=clock.after(get_settings().resend_after)))
+class _Lease:
+    """The right to download a video, for one process at a time, however many tasks want its file.
+
+    It is held while the row has the time that was last written: whoever lost it leaves another's.
+    """
+
+    def __init__(self, rows: Any) -> None:
+        self._rows = rows
+        self._until: datetime | None = None
+
+    def take(self) -> bool:
+        return self._extend(self._rows.exclude(store_lease_until__gt=clock.now()))
+
+    def renew(self) -> bool:
+        return self._extend(self._held())
+
+    def release(self) -> None:
+        self._held().update(store_lease_until=None)
+
+    def _held(self) -> Any:
+        return self._rows.filter(store_lease_until=self._until)
+
+    def _extend(self, rows: Any) -> bool:
+        until = self._rows.values_list(clock.after(get_settings().resend_after), flat=True).first()
+        won = bool(rows.update(store_lease_until=until))
+        if won:
+            self._until = until
+        return won
 
 
 def _keep(video: Video, *, is_renewed: bool = False) -> StoreResult | StoreFailed | float:
@@ -77,12 +108,12 @@ def _keep(video: Video, *, is_renewed: bool = False) -> StoreResult | StoreFaile
     except Error:
         raise
     except Exception as error:  # noqa: BLE001  (a cloud's storage raises errors of its own)
+        _note(video, error)
         return _later(video, error, None)
 
 
 def _stored(video: Video) -> StoredFile:
     settings = get_settings()
-    account = settings.account(video.account)
     connect, read = settings.request_timeout
     # Not before it is needed: a web process downloads nothing.
     from .download import Download, DownloadLimits
@@ -90,12 +121,19 @@ def _stored(video: Video) -> StoredFile:
     limits = DownloadLimits(
         max_size=settings.max_file_size, connect=connect, read=read, total=settings.store_timeout
     )
-    # The simulator's links lead to this machine; the real API's never may.
-    is_local = account.is_local and is_loopback(video.video_url)
     name = upload_name(settings.upload_to, video, video.finished_at or video.created_at)
-    download = Download(video.video_url, limits, allow_loopback=is_local)
+    download = Download(video.video_url, limits, allow_loopback=_is_local(video))
     # Not `video.file.storage`: that one hides its class, which says how a file is saved.
     return store(download, storages[settings.storage], name, max_length=500)
+
+
+def _is_local(video: Video) -> bool:
+    # The simulator's links lead to this machine; the real API's never may.
+    try:
+        account = get_settings().account(video.account)
+    except UnknownAccount:  # removed since; a signed link needs no key
+        return False
+    return account.is_local and is_loopback(video.video_url)
 
 
 def _rescue(video: Video) -> StoreResult | StoreFailed | float:
@@ -117,11 +155,34 @@ def _rescue(video: Video) -> StoreResult | StoreFailed | float:
 
 
 def _later(video: Video, error: Exception, retry_after: float | None) -> StoreFailed | float:
-    ended = video.finished_at or video.now
-    if video.now - ended > PATIENCE:
-        return _failed(video, str(error) or type(error).__name__)
+    age = video.now - (video.finished_at or video.now)
+    if age > PATIENCE:
+        return _failed(video, _reason(error))
     logger.info("The file of video %s comes later (%s)", video, type(error).__name__)
-    return retry_after or cadence.countdown(*get_settings().poll_countdown)
+    return retry_after or _pause(age.total_seconds())
+
+
+def _pause(age: float) -> float:
+    """Return the seconds until the next try: as many as since the video's end, about."""
+    first = get_settings().poll_countdown[1]
+    doublings = int(max(age, 0.0) / first + 1).bit_length()
+    return cadence.backoff(doublings, first, LONGEST_PAUSE)
+
+
+def _note(video: Video, error: Exception) -> None:
+    """Say why a storage, or the project's `UPLOAD_TO`, does not take a file: once a kind."""
+    row = video.current()
+    kind = f"{NOT_YET}: {type(error).__name__}"
+    if not any(event.startswith(kind) for _, event in row.history):
+        event = f"{NOT_YET}: {_reason(error)}"
+        logger.warning("The file of video %s is %s", video, event)
+        _rows(video).update(history=row.noted(event))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, SeedanceError):
+        return str(error)
+    return redact_text(f"{type(error).__name__}: {error}", 300)
 
 
 def _done(video: Video, kept: StoredFile) -> StoreResult:
@@ -135,6 +196,7 @@ def _done(video: Video, kept: StoredFile) -> StoreResult:
     if _rows(video).filter(file="").update(**changes, history=row.noted("stored")):
         logger.info("The file of video %s is kept: %s bytes", video, kept.size)
         _tell(video, signals.video_stored)
+    _forget_own(video)
     row = video.current()
     discard(video.file.storage, kept.name, kept=row.file.name or "")
     return results.store_result(row)
@@ -146,7 +208,14 @@ def _failed(video: Video, reason: str) -> StoreFailed:
     if _rows(video).filter(file="").exclude(store_error=reason[:300]).update(**told):
         logger.warning("The file of video %s was not kept: %s", video, reason)
         _tell(video, signals.video_store_failed)
+    _forget_own(video)
     return results.store_failure(row, reason)
+
+
+def _forget_own(video: Video) -> None:
+    # The package's own task that waits, and is not this one, would only find out the same.
+    own = KeptTask.objects.using(video.db).filter(celery_id=store_id(video.pk))
+    own.unclaimed().finish()
 
 
 def _tell(video: Video, signal: Any) -> None:

@@ -15,7 +15,7 @@ from .. import dispatch, signals
 from ..conf import get_settings
 from ..exceptions import InvalidRequest
 from ..protocol import is_api_id
-from .kept import KeptTask
+from .kept import KeptTask, store_id
 
 if TYPE_CHECKING:
     from .video import Video
@@ -155,12 +155,15 @@ class Actions:
     def stop_waiting(self: Video) -> int:  # type: ignore[misc]
         """Drop the tasks that wait for this video: no chain and no errback of theirs goes on.
 
-        Returns how many there were. The video itself is still followed to its end; one that only
-        its chain's `create_video` would have bought is rejected.
+        Returns how many there were. The video itself is still followed to its end, and its file
+        kept where that is wanted; one that only its chain's `create_video` would have bought is
+        rejected.
         """
         waiting = KeptTask.objects.using(self.db).filter(video=self)
-        # What buys a row's video waits for nothing: without it the row would never end.
-        return waiting.exclude(task=dispatch.SUBMIT).finish()
+        # What buys a row's video or keeps its file goes on with nothing: without the one the row
+        # would never end, and the other's link dies.
+        waiting = waiting.exclude(task=dispatch.SUBMIT).exclude(celery_id=store_id(self.pk))
+        return waiting.finish()
 
     def store(self: Video) -> str:  # type: ignore[misc]
         """Keep the file: send `store_video` for this video and return its Celery id."""

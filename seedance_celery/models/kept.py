@@ -10,7 +10,12 @@ from django.utils.translation import gettext_lazy as _
 from .. import clock, dispatch
 from .fields import OpaqueField
 
-__all__ = ["KeptTask", "keep_unfinished"]
+__all__ = ["KeptTask", "keep_unfinished", "store_id"]
+
+
+def store_id(video_pk: Any) -> str:
+    """Return the Celery id of the task by which the package itself keeps a video's file."""
+    return f"seedance-store-{video_pk}"
 
 
 def keep_unfinished(collector: Any, field: Any, sub_objs: Any, using: str) -> None:
@@ -19,7 +24,7 @@ def keep_unfinished(collector: Any, field: Any, sub_objs: Any, using: str) -> No
     if waiting.exists():
         message = (
             "Tasks still wait for this video: their chains would never go on. Call "
-            "video.stop_waiting() first."
+            "video.stop_waiting() first. A file that is being kept is waited for."
         )
         raise models.ProtectedError(message, set(waiting[:100]))
     models.CASCADE(collector, field, sub_objs, using)

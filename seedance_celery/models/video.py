@@ -318,8 +318,13 @@ class Video(Actions, models.Model):
             # The caller has committed: it is not told of what the sweep makes good.
             logger.info("Video %s waits for the sweep (%s)", self, type(error).__name__)
 
-    def keep(self, name: str, argument: Any, celery_id: str | None = None) -> bool:
-        """Keep and send a task of ours for this video, on commit; return whether it is new."""
+    def keep(
+        self, name: str, argument: Any, celery_id: str | None = None, *, send: bool = True
+    ) -> bool:
+        """Keep and send a task of ours for this video, on commit; return whether it is new.
+
+        With `send=False` the sweep sends it, unless it is finished by then.
+        """
         celery_id = celery_id or str(uuid.uuid4())
         kept, is_new = KeptTask.objects.using(self.db).get_or_create(
             celery_id=celery_id,
@@ -330,7 +335,7 @@ class Video(Actions, models.Model):
                 "due_at": clock.after(get_settings().resend_after),
             },
         )
-        if is_new:
+        if is_new and send:
             transaction.on_commit(kept.send, using=self.db)
         return is_new
 

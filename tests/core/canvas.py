@@ -22,6 +22,11 @@ def publish(value: Any, *details: Any) -> Any:
 
 
 @shared_task
+def broken(value: Any) -> None:
+    raise ValueError("a bug in the project")
+
+
+@shared_task
 def narrow(value: Any, order: int) -> None:
     ran.append(("narrow", order))
 

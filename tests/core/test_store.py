@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import logging
+import os
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,18 +14,20 @@ from typing import Any
 import pytest
 from celery import chain
 from django.core.files.storage import FileSystemStorage
+from django.db import transaction
 
 from seedance_celery import dispatch
 from seedance_celery.exceptions import StoreFailed
 from seedance_celery.models import AccountState, KeptTask, Video
-from seedance_celery.shortcuts import generate_video
+from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.signals import video_completed
 from seedance_celery.status import shown
 from seedance_celery.sweep import sweep
 from seedance_celery.tasks import create_video, poll_video, store_video
-from seedance_celery.testing import Seedance
+from seedance_celery.testing import Seedance, Simulator
 from tests.core import canvas
-from tests.core.canvas import publish, refund
+from tests.core.canvas import broken, publish, refund
+from tests.harness.databases import Database
 
 
 @pytest.fixture(autouse=True)
@@ -187,10 +193,63 @@ def test_a_file_that_a_link_waits_for_is_told_as_being_kept_and_kept_by_one_task
     kit.run_until_done()
     assert seen == ["storing"]
     assert shown(video.current())["stored"] == "stored"
-    kept = KeptTask.objects.filter(task=dispatch.STORE)
-    assert not kept.filter(celery_id__startswith="seedance-store").exists()
+    own = KeptTask.objects.get(celery_id__startswith="seedance-store")
+    assert (own.claim_token, own.sends) == (1, 0), "it ran"
+    assert own.finished_at
     assert kit.simulator.counts["file"] == 1
     assert canvas.names() == ["publish"]
+
+
+def test_a_file_is_kept_although_the_step_before_store_video_fails(
+    kit: Seedance, settings: Any
+) -> None:
+    settings.SEEDANCE = {**settings.SEEDANCE, "AUTO_STORE": True}
+    steps = (create_video.s("A kite"), poll_video.s(), broken.s(), store_video.s())
+    chain(*steps).apply_async()
+    kit.run_until_done()
+    assert the_video().file
+    assert kit.simulator.counts["file"] == 1
+
+
+@pytest.mark.parametrize("scenario", ["normal", "file_html"])
+def test_a_file_that_a_canvas_stores_is_fetched_once_with_auto_store(
+    kit: Seedance, settings: Any, scenario: str
+) -> None:
+    settings.SEEDANCE = {**settings.SEEDANCE, "AUTO_STORE": True}
+    kit.next_video(scenario)
+    start()
+    kit.run_until_done()
+    kit.advance(3600)
+    assert kit.simulator.counts["file"] == 1
+    assert canvas.names() == ["publish" if scenario == "normal" else "refund"]
+
+
+def test_a_file_that_is_wanted_while_the_api_says_completed_is_kept(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Seedance() as kit:
+        api_id = kit.buy()
+        kit.clock.advance(600)
+        answer = Simulator.__call__
+
+        def want_it_meanwhile(simulator: Simulator, *request: Any) -> Any:
+            Video.objects.update(store_wanted=True)
+            return answer(simulator, *request)
+
+        monkeypatch.setattr(Simulator, "__call__", want_it_meanwhile)
+        video = track_video(api_id)
+        kit.run_until_done()
+        assert video.current().polls == 1
+        assert video.current().file
+
+
+def test_a_file_that_is_wanted_as_its_video_completes_is_kept(kit: Seedance) -> None:
+    video = track_video(kit.buy())
+    with transaction.atomic():
+        track_video(str(video), store=True)
+        # Another process, for which nothing of this is committed yet.
+        Video.objects.update(status="completed", finished_at=kit.clock.time)
+    assert KeptTask.objects.filter(task=dispatch.STORE, video=video).count() == 1
 
 
 def test_a_file_is_kept_although_nobody_waits_for_it_any_more(kit: Seedance) -> None:
@@ -200,3 +259,94 @@ def test_a_file_is_kept_although_nobody_waits_for_it_any_more(kit: Seedance) -> 
     kit.run_until_done()
     assert video.current().file
     assert canvas.names() == []
+
+
+def test_a_file_that_is_being_kept_is_kept_although_nobody_waits_any_more(kit: Seedance) -> None:
+    kit.next_video("file_503*3")
+    video = generate_video("A kite", store=True)
+    while not video.current().is_finished:
+        kit.advance(5)
+    assert video.stop_waiting() == 0
+    kit.run_until_done()
+    assert video.current().file
+
+
+def fill(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    # Once the file is there.
+    monkeypatch.setattr(os, "fsync", refuse)
+
+
+def test_a_storage_that_stays_full_is_tried_ever_more_rarely(
+    kit: Seedance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(monkeypatch)
+    video = generate_video("A kite", store=True)
+    while not video.current().is_finished:
+        kit.advance(1)
+    kit.advance(3600)
+    assert 6 <= kit.simulator.counts["file"] <= 16
+    before = kit.simulator.counts["file"]
+    kit.advance(3600)
+    assert 6 <= kit.simulator.counts["file"] - before <= 9
+    monkeypatch.undo()
+    kit.run_until_done()
+    assert video.current().file
+
+
+def test_a_storage_that_fails_says_why_once(
+    kit: Seedance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(monkeypatch)
+    video = generate_video("A kite", store=True)
+    kit.advance(1800)
+    told = "not stored yet: OSError: [Errno 28] No space left on device"
+    assert [event for _, event in video.current().history].count(told) == 1
+    warned = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert [told in message for message in warned] == [True]
+    assert video.current().store_error == ""
+
+
+def test_an_upload_to_that_raises_says_why(kit: Seedance, settings: Any) -> None:
+    def film(video: Video) -> str:
+        return str(video.metadata["film"])
+
+    settings.SEEDANCE = {**settings.SEEDANCE, "UPLOAD_TO": film}
+    video = generate_video("A kite", store=True, metadata={})
+    kit.advance(1800)
+    assert "not stored yet: KeyError: 'film'" in [e for _, e in video.current().history]
+    kit.clock.advance(86400)
+    kit.run_until_done()
+    assert video.current().store_error == "KeyError: 'film'"
+    assert kit.signals("video_store_failed") == ["video_store_failed"]
+
+
+@pytest.fixture
+def kit_on_each(database: Database) -> Iterator[Seedance]:
+    with Seedance() as seedance:
+        yield seedance
+
+
+def test_a_process_that_lost_its_lease_leaves_the_one_of_another(
+    kit_on_each: Seedance, settings: Any
+) -> None:
+    anothers = kit_on_each.clock.time + timedelta(hours=2)
+
+    def lose_it(video: Video) -> str:
+        Video.objects.update(store_lease_until=anothers)
+        return ""
+
+    settings.SEEDANCE = {**settings.SEEDANCE, "UPLOAD_TO": lose_it}
+    video = generate_video("A kite", store=True)
+    kit_on_each.run_until_done()
+    assert video.current().file
+    assert video.current().store_lease_until == anothers
+
+
+def test_a_lease_is_given_back(kit_on_each: Seedance) -> None:
+    video = generate_video("A kite", store=True)
+    kit_on_each.run_until_done()
+    assert video.current().file
+    assert video.current().store_lease_until is None
