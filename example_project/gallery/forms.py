@@ -88,8 +88,9 @@ class FilmForm(forms.Form):
         """Ask for the film; None where it was refused, and `errors` say why."""
         data = self.cleaned_data
         names = [default_storage.save(_name_of(image), image) for image in data["images"]]
+        film = None
         try:
-            return ask_for_film(
+            film = ask_for_film(
                 data["prompt"],
                 model=data["model"],
                 seconds=data["seconds"],
@@ -102,9 +103,11 @@ class FilmForm(forms.Form):
             # Its words name the model as the API does; people have chosen it by another name.
             text = str(error).replace(data["model"], _words(data["model"]))
             self.add_error(error.field if error.field in self.fields else None, text)
-        for name in names:
+        # A page that is sent twice brings its images twice.
+        used = set(film.images.values_list("file", flat=True)) if film else set()
+        for name in set(names) - used:
             default_storage.delete(name)
-        return None
+        return film
 
 
 def _name_of(image: UploadedFile) -> str:

@@ -11,10 +11,12 @@ import re
 import tempfile
 import uuid
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.core import mail
+from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client, TestCase, override_settings
@@ -151,10 +153,11 @@ class GalleryTests(TestCase):
     def test_a_double_click_buys_one_film(self) -> None:
         form = _form()
         for _ in range(2):
-            self.client.post("/", form)
+            self.client.post("/", {**form, "images": [SimpleUploadedFile("one.png", PNG)]})
         self.seedance.run_until_done()
         self.assertEqual(self.seedance.charges, 1)
-        self.assertEqual(Film.objects.count(), 1)
+        [image] = Film.objects.get().images.all()
+        self.assertEqual(default_storage.listdir("references"), ([], [Path(image.file.name).name]))
 
     def test_a_film_that_takes_too_long_can_be_waited_for_again(self) -> None:
         self.seedance.next_video("stuck=400")
@@ -176,6 +179,14 @@ class GalleryTests(TestCase):
         self.assertEqual([len(video.order.images) for video in bought], [1, 1])
         response = self.client.get(film.images.get().file.url)
         self.assertEqual(b"".join(response), PNG)
+
+    def test_a_film_whose_image_is_gone_cannot_be_tried_again(self) -> None:
+        self.seedance.next_video("failed")
+        film = self.ask(images=[SimpleUploadedFile("one.png", PNG)])
+        default_storage.delete(film.images.get().file.name)
+        response = self.client.post(f"/films/{film.pk}/again/", follow=True)
+        self.assertContains(response, "one of its images is gone")
+        self.assertEqual((Film.objects.count(), self.seedance.charges), (1, 1))
 
     def test_what_the_api_would_refuse_is_shown_at_its_field_and_costs_nothing(self) -> None:
         for values, words in (

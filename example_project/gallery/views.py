@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
+from seedance_celery.exceptions import InvalidRequest
 from seedance_celery.models import Video
 
 from .files import file_response
@@ -52,7 +53,11 @@ def again(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     if not failed.can_be_tried_again:
         messages.error(request, "Only a film that failed can be tried again.")
         return redirect(failed)
-    return redirect(try_again(failed))
+    try:
+        return redirect(try_again(failed))
+    except InvalidRequest:
+        messages.error(request, "This film cannot be asked for again: one of its images is gone.")
+    return redirect(failed)
 
 
 @require_POST
