@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -125,6 +126,21 @@ def test_a_busy_server_decides_when_it_is_asked_again(tab: Tab) -> None:
     page.wait_for_timeout(5000)
     assert len(asked) == 1
     tab.forgive("503")
+
+
+@pytest.mark.full
+def test_a_timed_out_video_is_asked_for_no_sooner_than_the_server_says(tab: Tab) -> None:
+    page = tab.page
+    page.clock.install()
+    tab.open(path(make("timed_out", overdue_at=timezone.now() + timedelta(hours=1))))
+    asked: list[Any] = []
+    page.on("request", lambda request: asked.append(request))
+    for times in (1, 2):
+        page.clock.fast_forward(200_000)
+        assert len(asked) == times - 1
+        with page.expect_response("**/videos/**"):
+            page.clock.fast_forward(101_000)
+        assert len(asked) == times
 
 
 @pytest.mark.full

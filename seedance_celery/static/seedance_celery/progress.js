@@ -6,6 +6,7 @@
   const MAX_IDS = 100;
   const FIRST_RETRY = 2;
   const LONGEST_RETRY = 60;
+  const LONGEST_WAIT = 300;
   const SIGNED_OUT_RETRY = 60;
 
   // All bars that ask the same address.
@@ -68,7 +69,7 @@
 
     async askAll() {
       const bars = [...this.bars];
-      let wait = LONGEST_RETRY;
+      let wait = LONGEST_WAIT;
       for (let i = 0; i < bars.length; i += MAX_IDS) {
         wait = Math.min(wait, await this.askSome(bars.slice(i, i + MAX_IDS)));
       }
