@@ -6,6 +6,7 @@ import io
 import uuid
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from seedance_celery.models import KeptTask, Video
@@ -169,6 +170,21 @@ def test_an_unknown_create_adopts_the_id_of_the_dashboard(
     assert kit.charges == 1
 
 
+def test_the_api_is_asked_for_an_adopted_id_outside_of_any_transaction(
+    kit: Seedance, run: Command, unknown: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_transaction: list[bool] = []
+
+    def clock() -> float:
+        in_transaction.append(connection.in_atomic_block)
+        return kit.clock.unix()
+
+    [api_id] = kit.simulator.videos
+    monkeypatch.setattr(kit.simulator, "_clock", clock)
+    assert run("seedance_track", str(unknown.pk), "--adopt", api_id).status == 0
+    assert set(in_transaction) == {False}
+
+
 def test_an_id_that_the_api_does_not_know_is_not_adopted(
     kit: Seedance, run: Command, unknown: Video
 ) -> None:
@@ -213,7 +229,7 @@ def test_buying_again_asks_and_pays_once_more(
     assert kit.charges == 2
 
 
-@pytest.mark.parametrize("answer", ["\n", "n\n", "yesterday\n"])
+@pytest.mark.parametrize("answer", ["", "\n", "n\n", "yesterday\n"])
 def test_buying_again_without_a_yes_buys_nothing(
     kit: Seedance, run: Command, unknown: Video, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:

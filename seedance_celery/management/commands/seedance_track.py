@@ -49,6 +49,9 @@ class Command(VideoCommand):
             act = _action(options)
             if options["buy_again"] and not options["yes"]:
                 self._confirm(targets)
+            if options["adopt"] is not None:
+                # Before the transaction: one that waits for the API would keep others waiting.
+                _check_adopted(targets[0], options["adopt"])
             with transaction.atomic(using=Video.objects.primary().db):
                 videos = [act(target) for target in targets]
         self.report([video.current() for video in videos], options)
@@ -58,15 +61,22 @@ class Command(VideoCommand):
             raise invalid("--buy-again may pay twice: say --yes where nobody can be asked.")
         names = ", ".join(str(_unknown(target)) for target in targets)
         self.stdout.write(f"{names} may be bought already. Pay for it once more? [y/N]")
-        if input().strip().lower() not in ("y", "yes"):
+        if _answer().strip().lower() not in ("y", "yes"):
             raise invalid("Nothing was bought.")
+
+
+def _answer() -> str:
+    try:
+        return input()
+    except EOFError:
+        return ""
 
 
 def _action(options: dict[str, Any]) -> Callable[[Any], Video]:
     if options["adopt"] is not None:
         if len(options["video"]) > 1:
             raise invalid("--adopt takes one video.")
-        return partial(_adopted, options=options)
+        return partial(_decided, options=options, decide=partial(_adopt, options["adopt"]))
     if options["buy_again"]:
         return lambda target: _decided(_unknown(target).pk, options, Video.buy_again)
     if options["give_up"]:
@@ -99,13 +109,16 @@ def _resumed(target: Any, options: dict[str, Any]) -> Video:
     return _with_file(video, options)
 
 
-def _adopted(target: Any, options: dict[str, Any]) -> Video:
-    video, api_id = _found(target), checked_api_id(options["adopt"])
+def _check_adopted(target: Any, api_id: str) -> None:
+    video, api_id = _found(target), checked_api_id(api_id)
     if video.status != Status.LOST:
         _unknown(target)
     if not accounts.knows(video.account, api_id):
         raise invalid(f"The API knows no video {api_id} of account {video.account}.")
-    return _decided(target, options, lambda video: video.adopt(api_id))
+
+
+def _adopt(api_id: str, video: Video) -> bool:
+    return video.adopt(api_id)
 
 
 def _decided(target: Any, options: dict[str, Any], decide: Callable[[Video], bool]) -> Video:
