@@ -10,14 +10,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from email.utils import formatdate
-from typing import Any
+from typing import Any, get_args
 
 from ..catalog import extended
 from . import control
 from .reply import Reply, api_error, html_page
 from .request import Request
 from .routes import Routes
-from .scenarios import SCENARIOS, Play, Scenario
+from .scenarios import SCENARIOS, Play, Route, Scenario
 from .state import Fault, RateLimit, Render, Seen, SimulatedVideo, State
 
 __all__ = ["WIRE_HOOK", "SimulatorApp"]
@@ -109,8 +109,11 @@ class SimulatorApp:
         """Play `scenario` for everybody, from now for `seconds` or until `clear`.
 
         `routes` (`create`, `retrieve`, `content`, `file`) and `key` narrow it. Without `*times`
-        in its name it does not wear out.
+        in its name it does not wear out. Raises `ValueError` for a route that is none of these.
         """
+        if isinstance(routes, str) or not set(routes) <= set(get_args(Route)):
+            known = ", ".join(get_args(Route))
+            raise ValueError(f"routes is a list of {known}, and not {routes!r:.80}")
         play = Play.parse(scenario, self.scenarios, fault=True)
         with self._lock:
             now = self.now()

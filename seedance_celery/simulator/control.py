@@ -95,16 +95,23 @@ def _scenarios(app: SimulatorApp) -> Body:
     return {name: scenario.about for name, scenario in app.scenarios.items()}
 
 
-def _next(app: SimulatorApp, scenario: str, n: int = 1) -> None:
-    app.next(*scenario.split(), n=n)
+def _names(scenario: Any) -> list[str]:
+    if not isinstance(scenario, str):
+        raise TypeError(f"scenario is a text, not {scenario!r:.40}")
+    return scenario.split()
 
 
-def _play(app: SimulatorApp, id: str, scenario: str) -> None:  # noqa: A002
-    app.play(id, *scenario.split())
+def _next(app: SimulatorApp, scenario: Any, n: int = 1) -> None:
+    app.next(*_names(scenario), n=n)
 
 
-def _fault(app: SimulatorApp, scenario: str, seconds: float = math.inf, **narrowed: Any) -> None:
-    app.fault(scenario, seconds=seconds, **narrowed)
+def _play(app: SimulatorApp, id: str, scenario: Any) -> None:  # noqa: A002
+    app.play(id, *_names(scenario))
+
+
+def _fault(app: SimulatorApp, scenario: Any, seconds: float = math.inf, **narrowed: Any) -> None:
+    [name] = _names(scenario)
+    app.fault(name, seconds=seconds, **narrowed)
 
 
 def _clear(app: SimulatorApp) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from ..simulator import SimulatorApp
+from ..simulator.scenarios import Route
 from .broker import Broker
 from .listener import Fired, Listener
 
 __all__ = ["Assertions"]
 
-ROUTES = ("create", "retrieve", "content", "file")
+ROUTES: tuple[str, ...] = get_args(Route)
 
 
 class Assertions:
