@@ -98,7 +98,7 @@ def complaint_in(value: Any, depth: int = 4) -> Complaint:
 def _complaint_in_text(text: str, depth: int) -> Complaint:
     nested = json_object(text.encode("utf-8", "replace")) if text.lstrip()[:1] == "{" else None
     found = complaint_in(nested, depth - 1) if depth else Complaint()
-    return found if found != Complaint() else Complaint(message=storable_text(text))
+    return found if found != Complaint() else Complaint(message=storable_text(text, None))
 
 
 def _code(value: Any) -> str:

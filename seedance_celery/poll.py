@@ -19,7 +19,7 @@ from .exceptions import ApiError, InvalidRequest
 from .models import Video
 from .models.actions import EARLY
 from .protocol import VideoTask
-from .redaction import MAX_REASON, redact_text
+from .redaction import MAX_REASON, MAX_WORDS, redact_text
 from .steps import Step, decide
 
 __all__ = [
@@ -111,8 +111,10 @@ def poll_late(video: Video) -> None:
 
 def _decided(video: Video, answer: VideoTask | ApiError, now: datetime) -> Step:
     if isinstance(answer, VideoTask) and answer.reason:
-        # The API's words go into exceptions and log lines, and some quote the prompt.
-        reason = redact_text(answer.reason, MAX_REASON, hide=[video.prompt])
+        # The API's words go into exceptions and log lines, and some quote the prompt. They are
+        # redacted already, and what of a prompt looks like a secret with them.
+        hide = [video.prompt, redact_text(video.prompt, MAX_WORDS)]
+        reason = redact_text(answer.reason, MAX_REASON, hide=hide)
         answer = dataclasses.replace(answer, reason=reason)
     return decide(video, answer, now)
 

@@ -2,8 +2,9 @@
 
 Nothing else ever escapes, whatever comes in. What comes out is safe to keep in any database:
 no NUL, no lone surrogate, no NaN, bounded texts, integers within 64 bit. The API's own words are
-in `reason` alone (of a `VideoTask` or of an `ApiError`), redacted and at most 300 characters; the
-text of an exception is ours.
+in `reason` alone, redacted and at most 300 characters in an `ApiError`; the text of an exception is
+ours. In a `VideoTask` they are not cut as short: whoever knows the prompt that they may quote takes
+it out first.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .envelope import (
     parse_retry_after,
     request_id_in,
 )
-from .redaction import MAX_REASON, redact, redact_text, storable_text
+from .redaction import MAX_WORDS, Secret, redact, redact_text, storable_text
 from .refusals import Outcome, create_outcome, refusal
 
 __all__ = [
@@ -104,7 +105,7 @@ class VideoTask:
     completed_at: int | None = None
     """Unix seconds. Set on unfinished videos, too: never a reason to stop."""
     reason: str = ""
-    """Why it failed, in the API's words; usually it gives none."""
+    """Why it failed, in the API's words (up to 65,536 characters); usually it gives none."""
     request_id: str = ""
     date: float | None = None
     """The reply's `Date`, Unix seconds: the API's clock."""
@@ -124,7 +125,7 @@ def parse_video(
     *,
     api_id: str = "",
     now: float | None = None,
-    hide: Iterable[str] = (),
+    hide: Iterable[str | Secret] = (),
 ) -> VideoTask:
     """Return the video that a reply to a retrieve of `api_id` tells of, or raise an `ApiError`.
 
@@ -144,7 +145,7 @@ def parse_created(
     body: bytes,
     *,
     now: float | None = None,
-    hide: Iterable[str] = (),
+    hide: Iterable[str | Secret] = (),
 ) -> VideoTask:
     """Return the video that a reply to a create tells of, or raise an `ApiError`.
 
@@ -188,7 +189,7 @@ def _video(
     headers: Mapping[str, str],
     body: bytes,
     api_id: str,
-    hide: Iterable[str] = (),
+    hide: Iterable[str | Secret] = (),
 ) -> VideoTask:
     word = _text(found, "status", MAX_STATUS)
     # Only a create's reply gets here without a status: it was accepted, so it waits.
@@ -203,7 +204,7 @@ def _video(
         video_url=_video_url(found, status),
         created_at=_unix_seconds(_first(found, "created_at")),
         completed_at=_unix_seconds(_first(found, "completed_at")),
-        reason=redact_text(_failure_words(found), MAX_REASON, hide=hide) if failed else "",
+        reason=redact_text(_failure_words(found), MAX_WORDS, hide=hide) if failed else "",
         request_id=request_id_in(headers, complaint_in(found).message),
         date=parse_date(headers.get("date")),
         raw=_raw(found, len(body)),
@@ -225,7 +226,7 @@ def _first(found: dict[str, Any], name: str) -> Any:
     return next((value for value in values if value is not None and value != ""), None)
 
 
-def _text(found: dict[str, Any], name: str, limit: int) -> str:
+def _text(found: dict[str, Any], name: str, limit: int | None) -> str:
     value = _first(found, name)
     is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
     return storable_text(str(value), limit) if is_word else ""
@@ -283,7 +284,7 @@ def _is_url(value: Any) -> bool:
 
 
 def _failure_words(found: dict[str, Any]) -> str:
-    told = _text(found, "fail_reason", MAX_URL)
+    told = _text(found, "fail_reason", None)
     return told or next(filter(None, (complaint_in(a).message for a in _layers(found))), "")
 
 

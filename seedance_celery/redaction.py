@@ -11,42 +11,62 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["redact", "redact_text", "storable_text"]
+__all__ = ["Secret", "redact", "redact_text", "storable_text"]
 
 REDACTED = "[redacted]"
 MAX_REASON = 300
 """Characters of the API's own words that are kept as a reason."""
+MAX_WORDS = 64 * 1024
+"""Characters of them that are handed on where a private text may still have to be taken out."""
 MAX_TEXT = 4096
 """Characters of any one string that are kept."""
 MAX_DEPTH = 16
 MAX_INTEGER = 2**63 - 1
 
-# Everything after the question mark goes: signers name their parameters as they like.
-_QUERY = re.compile(r"(?i)(https?:[^\s\"'<>?]*\?)[^\s\"'<>]+")
+_URL = re.compile(r"(?i)https?:[^\s\"'<>]+")
 _BEARER = re.compile(r"(?i)\b(bearer)\s+[^\s\"',;]+")
 _KEY = re.compile(r"\bsk-[\w*.-]{3,}")
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
-def storable_text(text: str, limit: int = MAX_TEXT) -> str:
+class Secret:
+    """A text that no repr shows: error trackers keep the local variables of each frame."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return REDACTED
+
+
+def storable_text(text: str, limit: int | None = MAX_TEXT) -> str:
     """Return `text` without NUL and lone surrogates, cut to `limit` characters."""
     return _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text[:limit].replace("\0", ""))
 
 
-def redact_text(text: str, limit: int = MAX_TEXT, *, hide: Iterable[str] = ()) -> str:
+def redact_text(text: str, limit: int = MAX_TEXT, *, hide: Iterable[str | Secret] = ()) -> str:
     """Return free text fit to be shown: queries of URLs, tokens, keys and `hide` are taken out.
 
     The result is storable and at most `limit` characters long. `hide` lists texts that the
     caller knows to be private, such as a prompt that the API may echo.
     """
-    # Cut first: the patterns take quadratic time on hostile text.
-    safe = storable_text(text)
-    for private in filter(None, hide):
-        safe = safe.replace(private, REDACTED)
+    # Cut last: what is private would not be known by its first half. The patterns take linear time.
+    safe = storable_text(text, None)
+    for private in hide:
+        known = private.text if isinstance(private, Secret) else private
+        safe = safe.replace(known, REDACTED) if known else safe
     if ":" in safe:
-        safe = _QUERY.sub(rf"\1{REDACTED}", safe)
+        safe = _URL.sub(_without_query, safe)
     safe = _BEARER.sub(rf"\1 {REDACTED}", safe)
     return _KEY.sub(f"sk-{REDACTED}", safe)[:limit]
+
+
+def _without_query(url: re.Match[str]) -> str:
+    # All of it goes: signers name their parameters as they like.
+    address, mark, query = url[0].partition("?")
+    return f"{address}{mark}{REDACTED}" if query else url[0]
 
 
 def redact(value: Any) -> Any:

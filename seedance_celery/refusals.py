@@ -29,7 +29,7 @@ from .exceptions import (
     TaskNotExist,
     WrongBaseUrl,
 )
-from .redaction import MAX_REASON, redact_text
+from .redaction import MAX_REASON, Secret, redact_text
 
 __all__ = ["Outcome", "create_outcome", "refusal"]
 
@@ -95,7 +95,7 @@ def refusal(
     api_id: str = "",
     creating: bool = False,
     now: float | None = None,
-    hide: Iterable[str] = (),
+    hide: Iterable[str | Secret] = (),
 ) -> ApiError:
     """Return the error that a reply which holds no video stands for.
 

@@ -168,9 +168,11 @@ def test_words_of_the_api_are_in_reason_and_nowhere_else_that_is_shown() -> None
 
 
 def test_private_text_is_taken_out_of_the_reason() -> None:
-    with pytest.raises(RequestRefused) as caught:
-        parse_created(400, {}, b'{"message":"bad prompt: a kite"}', hide=["a kite"])
-    assert caught.value.reason == "bad prompt: [redacted]"
+    for prompt in ("a kite", "a kite " * 1000):
+        body = json.dumps({"message": f"bad prompt: {prompt}"}).encode()
+        with pytest.raises(RequestRefused) as caught:
+            parse_created(400, {}, body, hide=[prompt])
+        assert caught.value.reason == "bad prompt: [redacted]"
 
 
 def test_reason_is_redacted_and_capped() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from seedance_celery.protocol import redact, redact_text
+from seedance_celery.redaction import Secret
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,17 @@ def test_secrets_are_taken_out_of_text(text: str, shown: str) -> None:
 def test_redacting_twice_changes_nothing_more() -> None:
     once = redact_text("https://a.example/?sig=x Bearer y sk-abcdef")
     assert redact_text(once) == once
+
+
+def test_what_is_private_is_taken_out_before_the_text_is_cut() -> None:
+    prompt = "A very private kite. " * 1000
+    assert redact_text(f"Rejected: {prompt}", 300, hide=[prompt]) == "Rejected: [redacted]"
+    assert redact_text(f"Rejected: {prompt}", 300, hide=[Secret(prompt)]) == "Rejected: [redacted]"
+
+
+def test_a_secret_is_in_no_repr() -> None:
+    assert repr([Secret("sk-abcdef")]) == "[[redacted]]"
+    assert "sk-abcdef" not in f"{Secret('sk-abcdef')}"
 
 
 def test_data_is_copied_and_redacted_at_every_depth() -> None:
