@@ -233,10 +233,12 @@ def _text(found: dict[str, Any], name: str, limit: int | None) -> str:
 
 
 def _is_video(found: dict[str, Any]) -> bool:
-    # `{"status": "error", "message": …}` with a 200 is a complaint and must not end a video.
-    signs = ("id", "task_id", "object", "progress", "video_url")
+    # `{"status": "error", "message": …}` with a 200 is a complaint and must not end a video, with
+    # an empty id as without one. What has a URL is a video by that.
+    ids = [name for name in ("id", "task_id") if any(name in layer for layer in _layers(found))]
+    signs = (*(ids or ("object", "progress")), "video_url")
     has_status = bool(_text(found, "status", MAX_STATUS).strip())
-    return has_status and any(name in layer for layer in _layers(found) for name in signs)
+    return has_status and any(_first(found, name) is not None for name in signs)
 
 
 def _id_in(found: dict[str, Any]) -> str:
@@ -269,18 +271,20 @@ def _unix_seconds(value: Any) -> int | None:
 def _video_url(found: dict[str, Any], status: str) -> str:
     # In the older envelope a success carries the URL in `fail_reason`.
     names = ("video_url", "fail_reason") if status == COMPLETED else ("video_url",)
-    values = (layer.get(name) for name in names for layer in _layers(found))
-    return next((str(value) for value in values if _is_url(value)), "")
+    urls = (_url(layer.get(name)) for name in names for layer in _layers(found))
+    return next(filter(None, urls), "")
 
 
-def _is_url(value: Any) -> bool:
-    if not isinstance(value, str) or len(value) > MAX_URL or not value.isprintable():
-        return False
+def _url(value: Any) -> str:
+    """Return a web address without what is blank around it, "" for anything else."""
+    url = value.strip() if isinstance(value, str) else ""
+    if len(url) > MAX_URL or not url.isprintable() or " " in url:
+        return ""
     try:
-        parts = urlsplit(value)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in value
+        parts = urlsplit(url)
+        return url if parts.scheme in ("http", "https") and parts.hostname else ""
     except ValueError:
-        return False
+        return ""
 
 
 def _failure_words(found: dict[str, Any]) -> str:
@@ -291,6 +295,6 @@ def _failure_words(found: dict[str, Any]) -> str:
 def _raw(found: dict[str, Any], size: int) -> dict[str, Any]:
     kept = found if size <= MAX_RAW else {a: found[a] for a in _DOCUMENTED if a in found}
     raw: dict[str, Any] = redact(kept)
-    if _is_url(found.get("video_url")):
-        raw["video_url"] = found["video_url"]
+    if url := _url(found.get("video_url")):
+        raw["video_url"] = url
     return raw

@@ -120,6 +120,17 @@ def test_video_url_is_kept_to_the_letter() -> None:
     assert task.raw["video_url"] == URL
 
 
+@pytest.mark.parametrize("blanks", [("", "\n"), (" ", ""), ("\t", " \r\n")])
+def test_video_url_is_read_without_what_is_blank_around_it(blanks: tuple[str, str]) -> None:
+    task = with_(status="completed", video_url=URL.join(blanks))
+    assert (task.video_url, task.raw["video_url"]) == (URL, URL)
+
+
+def test_a_video_with_a_url_and_an_empty_id_is_complete() -> None:
+    task = parsed({"id": None, "status": "completed", "video_url": URL})
+    assert (task.id, task.status, task.video_url) == ("task_abc123", "completed", URL)
+
+
 @pytest.mark.parametrize(
     "url",
     ["file:///etc/passwd", "javascript:1", "https://", "http://[", "https://a b/", "x" * 9000],
@@ -154,6 +165,10 @@ def test_status_of_an_envelope_is_not_that_of_the_video() -> None:
         {"code": "success", "data": None},
         {"error": {"message": "internal", "type": "comet_api_error", "code": ""}},
         {"status": "error", "message": "please try again"},
+        {"id": None, "status": "error", "message": "upstream is busy"},
+        {"id": "", "object": "video", "status": "failed", "progress": 0},
+        {"data": {"task_id": None, "status": "FAILURE", "progress": "0%"}},
+        {"status": "error", "object": None, "progress": None, "video_url": ""},
         {"status": "success"},
         {"id": "task_abc123"},
         {},
