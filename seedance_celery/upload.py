@@ -38,7 +38,7 @@ class ImageFile:
     A file that cannot seek is copied to a temporary file first, to know its size; `close` removes
     that copy and leaves the file itself to the caller. Raises
     `ConnectFailed` where the file cannot be read, as the request does not go out whole then, and
-    `InvalidRequest` for what is not a binary file.
+    `InvalidRequest` for what is not an open binary file.
     """
 
     def __init__(self, image: Image, number: int) -> None:
@@ -90,6 +90,9 @@ class ImageFile:
         except (AttributeError, OSError):
             self._copy, size = self._guarded(_copied, file)
             return self._copy, size
+        except ValueError:
+            message = f"Image {self._number} is a closed file. Open it again."
+            raise InvalidRequest(message, "images") from None
         return file, size
 
     def _guarded(self, step: Any, argument: Any) -> Any:

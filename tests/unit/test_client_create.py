@@ -29,6 +29,8 @@ from .scripted_server import Peer, Received, ScriptedServer, reply, video
 
 KEY = "sk-test0123456789"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
+CLOSED = io.BytesIO(PNG)
+CLOSED.close()
 CREATED = reply(video("task_9", status="queued"))
 
 
@@ -126,6 +128,7 @@ def test_large_image_is_never_read_whole(tmp_path: Path) -> None:
         ([io.StringIO("text")], "images"),
         (["a.png"], "images"),
         ([io.BytesIO(b"")], "images"),
+        ([CLOSED], "images"),
     ],
 )
 def test_what_is_no_image_sends_nothing(images: list[Any], field: str) -> None:
