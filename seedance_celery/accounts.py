@@ -55,7 +55,9 @@ _clients: dict[tuple[object, ...], Client] = {}
 def client_for(account: Account) -> Client:
     """Return this process's client of an account; its connections are kept."""
     settings = get_settings()
-    known = (account.name, account.base_url, settings.request_timeout, settings.create_timeout)
+    times = (settings.request_timeout, settings.create_timeout)
+    # A client keeps its models: while it is known, no other table has their id.
+    known = (account.name, account.base_url, *times, id(settings.models))
     client = _clients.get(known)
     if client is None:
         # Not before it is needed: a web process that never asks the API does not load requests.

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from types import TracebackType
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from requests import Response
 
@@ -24,6 +24,7 @@ from .connection import Address, Limits
 from .envelope import complaint_in, json_object
 from .exceptions import ApiError, BrokenReply, InvalidRequest, KeyMissing, ReplyLost
 from .protocol import MODERATION, VideoTask, is_api_id, parse_created, parse_video
+from .redaction import Secret
 from .transport import MAX_BODY, tls_context
 from .upload import Image, ImageFile, Upload
 
@@ -107,7 +108,11 @@ class Client:
             key = self._key()
             reply = self._send(self._post(fields, files, key))
         return parse_created(
-            reply.status_code, reply.headers, reply.content, now=time.time(), hide=[key, prompt]
+            reply.status_code,
+            reply.headers,
+            reply.content,
+            now=time.time(),
+            hide=[key, Secret(prompt)],
         )
 
     def failure_reason(self, api_id: str) -> str:
@@ -147,13 +152,15 @@ class Client:
             raise InvalidRequest("This cannot be a video's id at the API.", "api_id")
         return f"{self._videos_url}/{quote(api_id, safe='')}"
 
-    def _get(self, url: str, key: str, api_id: str, *, reads_success: bool = True) -> ApiRequest:
+    def _get(self, url: str, key: Secret, api_id: str, *, reads_success: bool = True) -> ApiRequest:
         limits = Limits(self._connect, self._read, time.monotonic() + self._total)
         return ApiRequest(
             "GET", url, limits, _headers(key), api_id=api_id, reads_success=reads_success
         )
 
-    def _post(self, fields: Mapping[str, str], files: Iterable[ImageFile], key: str) -> ApiRequest:
+    def _post(
+        self, fields: Mapping[str, str], files: Iterable[ImageFile], key: Secret
+    ) -> ApiRequest:
         # A slow reply to a create is worth waiting for: giving up early is what makes it unknown.
         whole = self._create_timeout
         limits = Limits(self._connect, whole, time.monotonic() + whole)
@@ -165,14 +172,18 @@ class Client:
         }
         return ApiRequest("POST", self._videos_url, limits, headers, upload.chunks())
 
-    def _key(self) -> str:
-        source = os.environ.get(KEY_VARIABLE, "") if self._api_key is None else self._api_key
-        key = (_asked(source) if callable(source) else source).strip()
-        if not key:
+    def _key(self) -> Secret:
+        key = Secret(self._key_text())
+        if not key.text:
             raise KeyMissing(f"There is no API key. Set {KEY_VARIABLE}, or pass api_key.")
-        if not key.isascii() or not key.isprintable() or " " in key:
+        if not key.text.isascii() or not key.text.isprintable() or " " in key.text:
             raise KeyMissing("The API key holds characters that no key has. Nothing was sent.")
         return key
+
+    def _key_text(self) -> str:
+        if self._api_key is None:
+            return os.environ.get(KEY_VARIABLE, "").strip()
+        return (_asked(self._api_key) if callable(self._api_key) else self._api_key).strip()
 
 
 def _asked(source: Callable[[], str]) -> str:
@@ -184,9 +195,9 @@ def _asked(source: Callable[[], str]) -> str:
     return key if isinstance(key, str) else ""
 
 
-def _headers(key: str) -> dict[str, str]:
+def _headers(key: Secret) -> dict[str, str]:
     return {
-        "Authorization": f"Bearer {key}",
+        "Authorization": f"Bearer {key.text}",
         "Accept": "application/json",
         "Accept-Encoding": "identity",
         "User-Agent": USER_AGENT,
@@ -194,22 +205,32 @@ def _headers(key: str) -> dict[str, str]:
 
 
 def _address(base_url: str, proxy: str, ca_file: str) -> tuple[Address, str]:
-    try:
-        parts = urlsplit(base_url)
-        host, port = parts.hostname or "", parts.port
-        is_usable = host.isascii() and not (parts.username or parts.query or parts.fragment)
-    except ValueError:
-        host, is_usable = "", False
-    if not host or not is_usable or parts.scheme not in ("http", "https"):
+    parts = _server(base_url, "http", "https")
+    if parts is None or "@" in parts.netloc or parts.query or parts.fragment:
         message = f"The base URL must be an address such as {DEFAULT_BASE_URL}."
         raise InvalidRequest(message, "base_url")
+    host = parts.hostname or ""
     if parts.scheme == "http" and not is_loopback_host(host):
         message = "The base URL must start with https://: the key would travel in the clear."
         raise InvalidRequest(message, "base_url")
+    if proxy and _server(proxy, "http") is None:
+        message = "The proxy must be an address such as http://proxy.example.com:3128."
+        raise InvalidRequest(message, "proxy")
     tls = tls_context(ca_file) if parts.scheme == "https" else None
     prefix = quote(parts.path.rstrip("/").removesuffix("/v1"), safe="/%~")
-    root = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{prefix}"
-    return Address(host, port or (443 if tls else 80), tls, proxy), root
+    root = f"{parts.scheme}://{parts.netloc}{prefix}"
+    return Address(host, parts.port or (443 if tls else 80), tls, proxy), root
+
+
+def _server(url: str, *schemes: str) -> SplitResult | None:
+    """Return the parts of an address that can be connected to; None where it is none."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.port != 0 and parts.scheme in schemes else None
+    except ValueError:
+        return None
+    is_usable = host and host.isascii() and host.isprintable() and " " not in host
+    return parts if is_usable else None
 
 
 def _cut_off(status: int, body: bytes, api_id: str) -> ApiError:

@@ -60,9 +60,10 @@ class Account:
     max_creates: int | None = None
 
     def key(self) -> str:
-        """Return the key as it is now; "" where none is configured."""
+        """Return the key as it is now; "" where none is configured, or a callable returns none."""
         if callable(self.api_key):
-            return self.api_key()
+            key: object = self.api_key()
+            return key if isinstance(key, str) else ""
         if self.api_key is None and self.name == "default":
             return os.environ.get(KEY_VARIABLE, "")
         return self.api_key or ""

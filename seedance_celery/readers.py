@@ -60,9 +60,10 @@ class KeyPath:
         return import_string(self.path)
 
     def __call__(self) -> str:
-        """Return the key as it is now."""
+        """Return the key as it is now; "" where what the path leads to is no text."""
         found = self.target()
-        return str(found() if callable(found) else found)
+        key = found() if callable(found) else found
+        return key if isinstance(key, str) else ""
 
 
 def _require(is_right: object, message: str) -> None:
@@ -164,14 +165,17 @@ def model_id(value: Any) -> str:
 
 def base_url(value: Any) -> str:
     """Read the API's address; `/v1` at its end is the client's to add."""
-    parts = _split(_text(value))
+    text = _text(value).strip()
+    is_plain = text.isascii() and text.isprintable() and " " not in text
+    _require(is_plain, "must have no white space and only ASCII characters in it")
+    parts = _split(text)
     host = parts.hostname if parts and parts.scheme in ("http", "https") else ""
     _require(host, "must be an address such as https://api.cometapi.com")
-    is_bare = parts is not None and not (parts.username or parts.query or parts.fragment)
+    is_bare = parts is not None and not ("@" in parts.netloc or parts.query or parts.fragment)
     _require(is_bare, "must have no user, no query and no fragment")
-    is_safe = str(value).startswith("https:") or is_loopback(value)
+    is_safe = text.startswith("https:") or is_loopback(text)
     _require(is_safe, "must start with https:// (the key would travel in the clear)")
-    return str(value).rstrip("/").removesuffix("/v1")
+    return text.rstrip("/").removesuffix("/v1")
 
 
 def _split(url: str) -> SplitResult | None:

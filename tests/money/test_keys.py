@@ -13,7 +13,13 @@ from django.test.utils import CaptureQueriesContext
 
 from seedance_celery import accounts
 from seedance_celery.conf import get_settings
-from seedance_celery.exceptions import KeyRefused, QuotaExceeded, RateLimited
+from seedance_celery.exceptions import (
+    ConnectFailed,
+    InvalidRequest,
+    KeyRefused,
+    QuotaExceeded,
+    RateLimited,
+)
 from seedance_celery.models import AccountState, Video
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.testing import Seedance
@@ -199,6 +205,14 @@ def test_a_create_that_tells_nothing_leaves_the_question_to_the_next(kit: Seedan
 
     accounts.learn_create(row, ReplyLost("…"))
     assert accounts.wait_for("default", kit.clock.time) is None
+
+
+def test_creates_are_checked_against_the_models_of_now() -> None:
+    here = {"API_KEY": "sk-a", "BASE_URL": "http://127.0.0.1:9"}
+    for longest, error in ((4, InvalidRequest), (9, ConnectFailed)):
+        models = {"new": {"seconds": (1, longest)}}
+        with override_settings(SEEDANCE={**here, "MODELS": models}), pytest.raises(error):
+            accounts.client_of("default").create("x", model="new", seconds=5)
 
 
 def test_keys_are_asked_for_at_each_request_so_they_rotate(kit: Seedance) -> None:

@@ -6,6 +6,7 @@ import gzip
 import subprocess
 import sys
 import time
+import traceback
 import tracemalloc
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import seedance_celery
 from seedance_celery.client import Client
 from seedance_celery.exceptions import (
+    ApiError,
     BrokenReply,
     ConnectFailed,
     InvalidRequest,
@@ -93,7 +95,11 @@ def test_base_url_may_end_in_v1(suffix: str) -> None:
 
 @pytest.mark.parametrize(
     "base_url",
-    ["", "api.cometapi.com", "ftp://a", "http://", "http://a:b", "http://u:p@a", "http://a?b=c"],
+    [
+        *["", "api.cometapi.com", "ftp://a", "http://", "http://a:b", "http://u:p@a"],
+        *["http://a?b=c", "https://:p@a", "https://a b", "https://a ", "https://a\u200b"],
+        *["https://exämple.com", "https://a:0"],
+    ],
 )
 def test_base_url_that_cannot_be_one_is_refused(base_url: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
@@ -147,8 +153,36 @@ def test_unusable_key_sends_nothing_and_is_not_shown(
 def test_key_is_in_no_repr() -> None:
     client = Client(KEY)
     assert KEY not in repr(client)
-    request = client._get("https://api.example/a", KEY, "a")
+    request = client._get("https://api.example/a", client._key(), "a")
     assert KEY not in f"{request!r} {request.headers!r} {request.headers}"
+
+
+def shown_by_trackers(error: BaseException) -> str:
+    """Return the local variables of the frames below the test's, as error trackers keep them."""
+    _, *frames = traceback.walk_tb(error.__traceback__)  # the first is the test's own
+    assert frames
+    return repr([frame.f_locals for frame, _ in frames])
+
+
+@pytest.mark.parametrize("status", [200, 401, 500])
+def test_key_is_in_no_local_variable_of_an_error(status: int) -> None:
+    broken = always(reply({"error": {"message": "no"}}, status))
+    with ScriptedServer(broken) as server, client_of(server) as client:
+        for ask in (client.retrieve, client.create):
+            with pytest.raises(ApiError) as caught:
+                ask("a")
+            assert KEY not in shown_by_trackers(caught.value)
+
+
+def test_key_is_in_no_local_variable_where_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConnectFailed) as unreachable:
+        Client(KEY, "http://127.0.0.1:9").retrieve("a")
+    assert KEY not in shown_by_trackers(unreachable.value)
+    monkeypatch.setenv("COMETAPI_KEY", f"{KEY} {KEY}")
+    for client in (Client(), Client(f"{KEY} {KEY}"), Client(lambda: f"{KEY} {KEY}")):
+        with pytest.raises(KeyMissing) as malformed:
+            client.retrieve("a")
+        assert KEY not in shown_by_trackers(malformed.value)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +255,17 @@ def test_key_is_not_sent_to_a_proxy_that_is_asked_for_by_name() -> None:
     assert connect.headers["proxy-authorization"] == "Basic bWU6cEBzcw=="
     assert first.headers["host"] == "localhost"
     assert "proxy-authorization" not in first.headers
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["proxy.local", "proxy.local:3128", "https://proxy.local", "http://", "http://u:secret@:b"],
+)
+def test_proxy_that_cannot_be_one_is_refused_and_not_shown(proxy: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        Client(KEY, proxy=proxy)
+    assert caught.value.field == "proxy"
+    assert "secret" not in str(caught.value)
 
 
 def test_proxy_that_refuses_is_a_failed_connection() -> None:

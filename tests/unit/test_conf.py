@@ -25,6 +25,14 @@ def rotating_key() -> str:
     return "sk-rotated"
 
 
+def no_key() -> None:
+    return None
+
+
+def raw_key() -> bytes:
+    return SECRET.encode()
+
+
 def read(**settings: Any) -> conf.Settings:
     with override_settings(SEEDANCE={"API_KEY": SECRET, **settings}):
         return get_settings()
@@ -92,6 +100,11 @@ WRONG: list[tuple[str, Any]] = [
     ("BASE_URL", "https://api.cometapi.com?key=1"),
     ("BASE_URL", "https://api.cometapi.com:99999"),
     ("BASE_URL", "https://[::1"),
+    ("BASE_URL", "https://:secret@api.cometapi.com"),
+    ("BASE_URL", "https://@api.cometapi.com"),
+    ("BASE_URL", "https://exämple.com"),
+    ("BASE_URL", "https://api.cometapi.com\u200b"),
+    ("BASE_URL", "https://api.comet api.com"),
     ("ACCOUNTS", []),
     ("ACCOUNTS", {"eu": SECRET}),
     ("ACCOUNTS", {5: {}}),
@@ -187,7 +200,7 @@ def test_use_of_wrong_settings_tells_every_problem_at_once() -> None:
 
 def test_right_values_are_read() -> None:
     settings = read(
-        BASE_URL="https://proxy.example.com/comet/v1/",
+        BASE_URL=" https://proxy.example.com/comet/v1/\n",
         POLL_COUNTDOWN=[10, 12],
         UPLOAD_TO="",
         SWEEP_INTERVAL=0,
@@ -268,8 +281,10 @@ def test_the_key_comes_from_the_environment_where_no_setting_has_one(
         (rotating_key, "sk-rotated"),
         (f"{__name__}.rotating_key", "sk-rotated"),
         (f"{__name__}.key_of_the_project", SECRET),
+        (no_key, ""),
+        (f"{__name__}.no_key", ""),
+        (f"{__name__}.raw_key", ""),
     ],
-    ids=["text", "callable", "path of a callable", "path of a text"],
 )
 def test_a_key_is_a_text_a_callable_or_the_path_of_either(source: Any, key: str) -> None:
     assert read(API_KEY=source).account().key() == key
