@@ -25,7 +25,7 @@ from .exceptions import ApiError, KeyMissing, KeyRefused, RateLimited
 from .models import Poller, Video
 from .models.bulk import Move, claim, move_all
 from .protocol import VideoTask
-from .steps import decide
+from .steps import decide, is_given_up
 
 __all__ = ["act"]
 
@@ -188,7 +188,12 @@ class _Run:
             probe, found, left = found[:1], found[1:], 0.0
         else:
             probe = []
-        moves = [(v, poll.asked_next(v.now, accounts.after_hold(left))) for v in found]
+        moves: list[Move] = []
+        for video in found:
+            if is_given_up(video, video.now):
+                self._keep_alone(video, poll.HELD, video.now, left)
+            else:
+                moves.append((video, poll.asked_next(video.now, accounts.after_hold(left))))
         move_all(moves)
         return probe
 

@@ -36,9 +36,12 @@ __all__ = [
     "find",
     "insert",
     "is_ours",
+    "is_stripped",
     "park",
     "postpone",
     "record",
+    "rest",
+    "row_of",
     "text_of",
     "wait",
 ]
@@ -50,6 +53,8 @@ logger = logging.getLogger(__name__)
 
 CONCLUDING = "seedance_concluding"
 """The attribute of a task's request that says: what happens to it now is our doing."""
+HEARTBEAT = "seedance_heartbeat"
+"""The attribute of a task's request that keeps its row leased while Celery runs its errbacks."""
 STRIPPED = "seedance_stripped"
 """The attribute of a task's request that says: its canvas is in the row now."""
 
@@ -97,6 +102,11 @@ def find(celery_id: str | None) -> KeptTask | None:
     return KeptTask.objects.primary().filter(celery_id=celery_id).first()
 
 
+def row_of(kept: KeptTask) -> Video:
+    """Return the video of a kept task as it is now, and not as a replica has it."""
+    return Video.objects.primary().with_now().get(pk=kept.video_id)
+
+
 def insert(
     task: AnyTask, video: Video, text: str, timeout: float | None = None
 ) -> tuple[KeptTask, bool]:
@@ -125,12 +135,12 @@ def _own_timeout(video: Video, timeout: float | None) -> datetime | None:
     return own if video.deadline_at is None or own < video.deadline_at else None
 
 
-def enter(task: AnyTask, kept: KeptTask, video: Video, *, is_new: bool) -> None:
+def enter(task: AnyTask, kept: KeptTask, video_pk: Any, *, is_new: bool) -> None:
     """Start to work on a kept task; end silently where it is done, or another copy's.
 
-    `video` is what the message is about: another one is followed as well, and said.
+    `video_pk` is what the message is about: another one is followed as well, and said.
     """
-    if kept.video_id != video.pk:
+    if kept.video_id != video_pk:
         logger.warning(
             "%s[%s] came with another video: its create ran twice", task.name, kept.celery_id
         )
@@ -150,9 +160,14 @@ def _strip(task: AnyTask) -> None:
     setattr(request, STRIPPED, True)
 
 
+def is_stripped(task: AnyTask) -> bool:
+    """Tell whether the running task's canvas is in its row alone."""
+    return bool(getattr(task.request, STRIPPED, False))
+
+
 def again(task: AnyTask) -> NoReturn:
     """End this run because the database is away: nothing happened, and a later run goes on."""
-    if getattr(task.request, STRIPPED, False):
+    if is_stripped(task):
         raise Ignore
     retry(task)
 
@@ -284,7 +299,20 @@ def _fail(task: AnyTask, kept: KeptTask, error: VideoEnded) -> NoReturn:
     request.chord = canvas["chord"]
     inline, _ = _sorted(task, canvas["link_error"])
     request.errbacks = inline or None
+    if inline:
+        # A slow one must not let another copy run them meanwhile.
+        lease = get_settings().resend_after
+        heartbeat = Heartbeat(partial(kept.renew, lease), every=lease / 3)
+        setattr(request, HEARTBEAT, heartbeat.__enter__())
     raise error
+
+
+def rest(request: Any) -> None:
+    """Stop keeping the row leased: the errbacks of a task have run, or will not."""
+    heartbeat: Heartbeat | None = getattr(request, HEARTBEAT, None)
+    if heartbeat is not None:
+        setattr(request, HEARTBEAT, None)
+        heartbeat.__exit__(None, None, None)
 
 
 def publish_errbacks(task: AnyTask, kept: KeptTask) -> None:

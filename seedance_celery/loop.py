@@ -15,7 +15,7 @@ from .models import Video
 from .models.actions import given_up
 from .poll import Next, poll, poll_late
 
-__all__ = ["act", "run"]
+__all__ = ["act", "give_up_overdue", "run"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +42,8 @@ def _tend(video: Video) -> None:
         create.end_unanswered(video)
     elif video.announced_at is None:
         announce_again(video)
-    elif video.status == Status.CREATE_UNKNOWN and _is_past_deadline(video):
-        _give_up(video)
+    elif give_up_overdue(video):
+        return
     else:
         # The process that announced this video may have died before it let others go on.
         settle(video)
@@ -51,16 +51,15 @@ def _tend(video: Video) -> None:
             poll_late(video)
 
 
-def _is_past_deadline(video: Video) -> bool:
-    return (
-        not video.is_finished and video.deadline_at is not None and video.now >= video.deadline_at
-    )
-
-
-def _give_up(video: Video) -> None:
+def give_up_overdue(video: Video) -> bool:
+    """Give an unknown create up whose timeout has passed; return whether it was to be given up."""
+    is_waiting = video.status == Status.CREATE_UNKNOWN and not video.is_finished
+    if not is_waiting or video.deadline_at is None or video.now < video.deadline_at:
+        return False
     event = "given up: the timeout passed"
     if video.move((Status.CREATE_UNKNOWN,), **given_up(video, event)):
         announce_again(video)
+    return True
 
 
 def run(video: Video) -> Video:
@@ -74,6 +73,8 @@ def run(video: Video) -> Video:
         video = video.current()
         if video.is_finished:
             return video
+        if give_up_overdue(video):
+            continue
         if message is None or message.token != video.poll_token:
             message = _take_over(video)
         if message is None:

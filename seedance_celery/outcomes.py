@@ -106,10 +106,12 @@ def _try_again(video: Video, error: ApiError, asked: float | None) -> float | No
         wait = FIRST_RETRY * RETRY_GROWTH ** (tries - 1)
     else:
         wait = cadence.spread(asked, get_settings().poll_countdown[1])
-    limits.give_back(video)
     overdue_at = video.now + timedelta(seconds=wait + get_settings().resend_after)
     changes = {"create_tries": tries, "post_started_at": None, "overdue_at": overdue_at}
-    won = video.move((Status.CREATING,), **changes, last_error=str(error)[:300])
+    # Together: this may run again where a statement of it failed.
+    with transaction.atomic(using=video.db):
+        limits.give_back(video)
+        won = video.move((Status.CREATING,), **changes, last_error=str(error)[:300])
     return wait if won else None
 
 
@@ -118,8 +120,9 @@ def _words(error: ApiError) -> str:
 
 
 def _reject(video: Video, reason: str) -> None:
-    limits.give_back(video)
-    end(video, "rejected", **refusal(video, reason))
+    with transaction.atomic(using=video.db):
+        limits.give_back(video)
+        end(video, "rejected", **refusal(video, reason))
 
 
 def refusal(video: Video, reason: str) -> dict[str, Any]:

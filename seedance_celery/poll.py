@@ -15,14 +15,15 @@ from django.db import transaction
 from . import accounts, cadence, signals, timings
 from .conf import get_settings
 from .endings import end, next_late_poll
-from .exceptions import ApiError, InvalidRequest
+from .exceptions import AccountError, ApiError, InvalidRequest
 from .models import Video
 from .models.actions import EARLY
 from .protocol import VideoTask
 from .redaction import MAX_REASON, MAX_WORDS, redact_text
-from .steps import Step, decide
+from .steps import Step, decide, is_given_up
 
 __all__ = [
+    "HELD",
     "Next",
     "ask",
     "asked_next",
@@ -39,6 +40,9 @@ logger = logging.getLogger(__name__)
 Status = Video.Status
 
 ERRORS_WORTH_A_WARNING = 10
+
+HELD = AccountError("The account's key is held back, and nobody may ask. See seedance_doctor.")
+"""What stands for the answer that a video does not get in time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +67,8 @@ def poll(video: Video) -> Next | None:
     if early > EARLY:
         return Next(video.poll_token, early.total_seconds())
     held = accounts.wait_for(video.account, video.now) if video.troubled else None
+    if held is not None and is_given_up(video, video.now):
+        return keep_answer(video, HELD, video.now, held)
     if held is not None:
         return _wait(video, held, video.now)
     if not _take_time(video):
@@ -83,10 +89,20 @@ def keep_answer(
     Returns None where the video has ended, or another copy was faster.
     """
     step = _decided(video, answer, now)
+    if step.status == Status.TIMED_OUT and _is_extended(video):
+        step = _decided(video, answer, now)
     if step.is_end:
         _end(video, step, now, then)
         return None
     return _go_on(video, step, now, asked_to_wait)
+
+
+def _is_extended(video: Video) -> bool:
+    """Read the deadline anew; tell whether a task asked for a later one during the request."""
+    before = video.deadline_at
+    rows = Video.objects.primary().filter(pk=video.pk)
+    video.deadline_at = rows.values_list("deadline_at", flat=True).first()
+    return video.deadline_at != before
 
 
 def poll_late(video: Video) -> None:

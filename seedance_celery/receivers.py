@@ -7,7 +7,13 @@ from functools import partial
 from typing import Any
 
 from celery.exceptions import Ignore
-from celery.signals import before_task_publish, task_failure, task_revoked, task_success
+from celery.signals import (
+    before_task_publish,
+    task_failure,
+    task_postrun,
+    task_revoked,
+    task_success,
+)
 from django.db import Error, connections, transaction
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
@@ -53,6 +59,7 @@ def on_failure(sender: Any = None, task_id: str = "", **kwargs: Any) -> None:
     request = getattr(sender, "request", None)
     if sender is None or sender.name not in KEPT or not keep.is_ours(request, task_id):
         return
+    keep.rest(request)
     try:
         # The errbacks that Celery calls have run: a blip must not let them run again.
         kept = keep.insist_on(partial(keep.find, task_id))
@@ -63,6 +70,13 @@ def on_failure(sender: Any = None, task_id: str = "", **kwargs: Any) -> None:
         return
     except Error as error:
         logger.info("%s is finished later (%s)", task_id, type(error).__name__)
+
+
+@task_postrun.connect(dispatch_uid="seedance_celery.postrun", weak=False)
+def on_postrun(sender: Any = None, **kwargs: Any) -> None:
+    """Let go of a task of which nobody heard how it failed: its result could not be stored."""
+    if sender is not None and sender.name in KEPT:
+        keep.rest(sender.request)
 
 
 @task_revoked.connect(dispatch_uid="seedance_celery.revoked", weak=False)

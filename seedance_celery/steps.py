@@ -13,7 +13,7 @@ from .exceptions import ApiError, TaskNotExist
 from .models import Video
 from .protocol import VideoTask, redact
 
-__all__ = ["GRACE", "PATIENCE", "Step", "decide", "recorded"]
+__all__ = ["GRACE", "PATIENCE", "Step", "decide", "is_given_up", "recorded"]
 
 Status = Video.Status
 
@@ -134,8 +134,7 @@ def _on_error(video: Video, error: ApiError, now: datetime) -> Step:
     is_answer = isinstance(error, TaskNotExist)
     if is_answer:
         changes["answered_at"] = now
-    patience = timedelta(0) if is_answer else PATIENCE
-    if _is_over(video, now - patience):
+    if _is_over(video, now) if is_answer else is_given_up(video, now):
         return _time_out(changes, now)
     return Step(changes, event=f"no answer: {type(error).__name__}" if not video.errors else "")
 
@@ -145,6 +144,11 @@ def _errors(video: Video, error: ApiError) -> dict[str, Any]:
     if error.request_id:
         changes["request_id"] = error.request_id
     return changes
+
+
+def is_given_up(video: Video, now: datetime) -> bool:
+    """Tell whether a video has timed out for which no answer comes."""
+    return _is_over(video, now - PATIENCE)
 
 
 def _is_over(video: Video, now: datetime) -> bool:

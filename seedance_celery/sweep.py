@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from django.db.models import F
+from django.db.models import PROTECT, RESTRICT, Exists, F, OuterRef, QuerySet
 
 from . import clock, dispatch, limits
 from .conf import get_settings
@@ -50,9 +51,9 @@ def sweep() -> Swept:
     settings = get_settings()
     for name in settings.accounts:
         limits.call_next(name)
+    Upkeep.objects.note_sweep()
     if settings.prune_after is not None:
         swept.pruned = prune(settings.prune_after)
-    Upkeep.objects.note_sweep()
     if swept.loops or swept.tasks:
         logger.info("Sent %s poll loops and %s kept tasks again", swept.loops, swept.tasks)
     return swept
@@ -138,7 +139,8 @@ def prune(age: float, *, limit: int = BATCH, dry_run: bool = False) -> int:
     """Remove videos that ended more than `age` seconds ago; return how many.
 
     A video stays while a task waits for it, while it is to be asked for late, and for a week
-    after the last task that waited for it: a broker may still deliver a copy of that.
+    after the last task that waited for it: a broker may still deliver a copy of that. And it stays
+    while a row of the project protects it (`PROTECT`, `RESTRICT`).
     """
     old = Video.objects.primary().filter(
         finished_at__lt=clock.after(-age), overdue_at__isnull=True, announced_at__isnull=False
@@ -148,8 +150,18 @@ def prune(age: float, *, limit: int = BATCH, dry_run: bool = False) -> int:
     )
     unfinished = KeptTask.objects.primary().unfinished()
     old = old.exclude(pk__in=recent.values("video")).exclude(pk__in=unfinished.values("video"))
+    old = old.filter(*(~Exists(rows) for rows in _protecting(old.db)))
     keys = list(old.order_by("finished_at").values_list("pk", flat=True)[:limit])
     if not dry_run:
         KeptTask.objects.primary().filter(video__in=keys, finished_at__isnull=False).delete()
         Video.objects.primary().filter(pk__in=keys).delete()
     return len(keys)
+
+
+def _protecting(using: str) -> Iterator[QuerySet[Any]]:
+    """Return the rows that keep a video from being deleted, of each model that points at videos."""
+    for relation in Video._meta.get_fields(include_hidden=True):
+        if getattr(relation, "on_delete", None) in (PROTECT, RESTRICT):
+            field: Any = relation.field  # type: ignore[union-attr]
+            rows = field.model._base_manager.using(using)
+            yield rows.filter(**{field.name: OuterRef(field.target_field.attname)})

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar, cast
 from celery import shared_task
 from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore, Reject
-from django.db import Error, transaction
+from django.db import DataError, Error, transaction
 
 from . import (
     accounts,
@@ -34,7 +34,7 @@ from . import (
     sweep,
     timings,
 )
-from .conf import get_settings
+from .conf import UnknownAccount, get_settings
 from .exceptions import StoreFailed, VideoEnded
 from .heartbeat import Heartbeat
 from .models import KeptTask, Video
@@ -189,34 +189,48 @@ def poll_video(
     what names no video.
     """
     with _database_errors(self):
-        row = follow(video, account, timeout)
         kept = keep.find(self.request.id)
-        if kept is None and _is_alone(self):
+        if kept is not None:
+            # A copy that comes again moves no deadline.
+            keep.enter(self, kept, _followed(video, account, kept), is_new=False)
+            return keep.conclude(self, kept, partial(_awaited_end, self, kept, propagate))
+        row = follow(video, account, timeout)
+        if _is_alone(self):
             if not row.is_finished:
                 accounts.require_key(row.account)
             return _returned(_end_of(loop.run(row), propagate))
-        is_new = kept is None
-        if kept is None:
-            text = keep.text_of(self, [{"video_pk": str(row.pk)}], {"propagate": propagate})
-            kept, is_new = keep.insert(self, row, text, timeout)
-        keep.enter(self, kept, row, is_new=is_new)
+        text = keep.text_of(self, [{"video_pk": str(row.pk)}], {"propagate": propagate})
+        kept, is_new = keep.insert(self, row, text, timeout)
+        keep.enter(self, kept, row.pk, is_new=is_new)
         return keep.conclude(self, kept, partial(_awaited_end, self, kept, propagate))
+
+
+def _followed(video: VideoRef, account: str | None, kept: KeptTask) -> Any:
+    """Return the pk of the video that a message names; of one that cannot be told, the kept."""
+    try:
+        return follow(video, account).pk
+    except UnknownAccount:
+        # The settings of this worker may be older, or newer, than the task.
+        return kept.video_id
 
 
 def _awaited_end(task: Any, kept: KeptTask, propagate: bool) -> PollResult | VideoEnded:
     """Return the result or the error of a video that has ended; else park the task."""
     due_at = kept.timeout_at
     if due_at is not None:
-        video = kept.video.current()
+        video = keep.row_of(kept)
         late = video.now - due_at
         if not video.is_finished and late.total_seconds() >= 0:
             # As with the video's deadline: judged on an answer, or an hour later without one.
             if late >= PATIENCE or (video.answered_at and video.answered_at >= due_at):
                 return results.timed_out(video)
             due_at = video.now + timedelta(seconds=get_settings().resend_after)
-    if keep.park(kept, Video.objects.unfinished(), due_at):
-        keep.wait(task, kept)
-    return _end_of(kept.video.current(), propagate)
+    while True:
+        if keep.park(kept, Video.objects.unfinished(), due_at):
+            keep.wait(task, kept)
+        video = keep.row_of(kept)
+        if video.is_finished:  # else it was resumed between the two
+            return _end_of(video, propagate)
 
 
 def _end_of(video: Video, propagate: bool) -> PollResult | VideoEnded:
@@ -251,6 +265,7 @@ def create_video(
         kept = keep.find(self.request.id)
         if kept is None and _is_alone(self):
             accounts.require_key(account)
+            _require_commit()
             return _returned(_buy_here(order(prompt, **options)[0]))
         is_new = kept is None
         if kept is None:
@@ -258,24 +273,37 @@ def create_video(
             with transaction.atomic(using=Video.objects.primary().db):
                 row, _ = order(prompt, **options, celery_id=self.request.id)
                 kept, is_new = keep.insert(self, row, text)
-        keep.enter(self, kept, kept.video, is_new=is_new)
+        keep.enter(self, kept, kept.video_id, is_new=is_new)
         return keep.conclude(self, kept, partial(_bought, self, kept))
+
+
+def _require_commit() -> None:
+    connection = transaction.get_connection(Video.objects.primary().db)
+    # A TestCase's own block is never committed either, and stands for none.
+    if any(not block._from_testcase for block in connection.atomic_blocks):
+        raise transaction.TransactionManagementError(
+            "create_video() inside an atomic block would buy a video whose row a rollback loses. "
+            "Call it after the block, or send it to a worker (delay), or use generate_video()."
+        )
 
 
 def _bought(task: Any, kept: KeptTask) -> dict[str, Any] | VideoEnded:
     """Return the reply to a create, or the error of its end; else park the task."""
     with _holding(kept):
-        wait = create.submit(kept.video.current())
+        wait = create.submit(keep.row_of(kept))
     if wait is not None:
         _come_back(task, kept, wait)
-    if keep.park(kept, Video.objects.unfinished().filter(api_id=None)):
-        keep.wait(task, kept)
-    return _reply_of(kept.video.current())
+    while True:
+        if keep.park(kept, Video.objects.unfinished().filter(api_id=None)):
+            keep.wait(task, kept)
+        video = keep.row_of(kept)
+        if video.api_id is not None or video.is_finished:  # else it is bought again
+            return _reply_of(video)
 
 
 def _come_back(task: Any, kept: KeptTask, wait: create.Wait) -> NoReturn:
     """End this run of a create that cannot be sent now."""
-    account = kept.video.account
+    account = keep.row_of(kept).account
     after = clock.after(get_settings().resend_after + limits.FALLBACK)
     if wait.in_line and keep.park(kept, limits.in_line(account), after):
         # The place may have become free while this was being parked.
@@ -293,7 +321,8 @@ def _buy_here(video: Video) -> dict[str, Any] | VideoEnded:
         wait = create.submit(video)
         clock.sleep(wait.seconds if wait else loop.PEEK)
         video = video.current()
-    return _reply_of(video)
+        loop.give_up_overdue(video)
+    return _reply_of(video.current())
 
 
 @shared_task(bind=True, base=SeedanceTask, name=dispatch.SUBMIT, ignore_result=True)
@@ -303,9 +332,9 @@ def submit_video(self: Any, video_pk: str) -> None:
         kept = keep.find(self.request.id)
         if kept is None:
             return
-        keep.enter(self, kept, kept.video, is_new=False)
+        keep.enter(self, kept, kept.video_id, is_new=False)
         with _holding(kept):
-            wait = create.submit(kept.video.current())
+            wait = create.submit(keep.row_of(kept))
         if wait is not None:
             _come_back(self, kept, wait)
         kept.mine().finish()
@@ -327,13 +356,13 @@ def store_video(self: Any, video: VideoRef) -> StoreResult:
         if kept is None:
             text = keep.text_of(self, [{"video_pk": str(row.pk)}], {})
             kept, is_new = keep.insert(self, row, text)
-        keep.enter(self, kept, row, is_new=is_new)
+        keep.enter(self, kept, row.pk, is_new=is_new)
         return keep.conclude(self, kept, partial(_stored, self, kept))
 
 
 def _stored(task: Any, kept: KeptTask) -> StoreResult | StoreFailed:
     with _holding(kept):
-        outcome = store.keep_file(kept.video.current())
+        outcome = store.keep_file(keep.row_of(kept))
     if isinstance(outcome, float):
         keep.postpone(task, kept, outcome)
     return outcome
@@ -392,8 +421,8 @@ def _database_errors(task: Any) -> Iterator[None]:
     try:
         yield
     except Error as error:
-        if _is_alone(task):
-            raise
+        if _is_alone(task) or (isinstance(error, DataError) and not keep.is_stripped(task)):
+            raise  # what the database can never take is no reason to come back
         logger.info(
             "%s[%s] comes back later (%s)", task.name, task.request.id, type(error).__name__
         )

@@ -11,6 +11,7 @@ import re
 import tempfile
 import uuid
 from contextlib import ExitStack
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from django.contrib.auth.models import User
 from django.core import mail
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client, TestCase, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils.html import escape
 
 from seedance_celery.models import Video
+from seedance_celery.shortcuts import generate_video
 from seedance_celery.testing import Seedance
 
 from .models import Film, Refund
@@ -202,6 +205,15 @@ class GalleryTests(TestCase):
                 response = self.client.post("/", _form(**values))
                 self.assertContains(response, words, status_code=422)
         self.assertEqual((Film.objects.count(), self.seedance.charges), (0, 0))
+
+    def test_a_films_video_stays_when_old_videos_are_removed(self) -> None:
+        film = self.ask()
+        other = generate_video("Of no film")
+        self.seedance.run_until_done()
+        self.seedance.clock.advance(30 * 86400)
+        call_command("seedance_sweep", "--prune-after", "10d", stdout=StringIO())
+        self.assertEqual(Video.objects.get(), film.video)
+        self.assertNotEqual(film.video, other)
 
     def test_nobody_else_sees_a_film(self) -> None:
         film = self.ask()

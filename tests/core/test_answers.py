@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
+from seedance_celery import poll
 from seedance_celery.exceptions import InvalidRequest, VideoLost, VideoTimedOut, VideoUrlMissing
 from seedance_celery.models import AccountState, Video
 from seedance_celery.shortcuts import generate_video, track_video
@@ -242,3 +244,22 @@ def test_what_is_kept_of_the_answer_has_no_signature(kit: Seedance) -> None:
         assert name == "raw" or signature not in str(getattr(row, name))
     raw = {k: v for k, v in row.raw.items() if k != "video_url"}
     assert signature not in str(raw)
+
+
+def test_a_deadline_that_is_extended_during_the_last_poll_counts(
+    kit: Seedance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asking(video: Video) -> Any:
+        answer = ask(video)
+        if video.now >= video.deadline_at and not extended:  # type: ignore[operator]
+            extended.append(track_video(api_id, timeout=7200))
+        return answer
+
+    ask, extended = poll.ask, list[Video]()
+    api_id = kit.buy("stuck=700")
+    video = track_video(api_id, timeout=60)
+    monkeypatch.setattr(poll, "ask", asking)
+    kit.run_until_done()
+    assert extended
+    assert video.current().status == "completed"
+    assert not kit.signals("video_timed_out")

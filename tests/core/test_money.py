@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 from celery import chain
+from django.conf import settings
+from django.db import DataError, connection
+from django.test import override_settings
 
 from seedance_celery.exceptions import CreateRejected, CreateUnknown, InvalidRequest
 from seedance_celery.models import KeptTask, Video
@@ -318,3 +321,34 @@ def test_what_the_api_would_refuse_is_refused_before_any_request(
     assert caught.value.field == field
     assert not Video.objects.exists()
     assert not kit.simulator.requests
+
+
+def test_an_unknown_create_is_given_up_without_a_worker(kit: Seedance) -> None:
+    with override_settings(SEEDANCE={**settings.SEEDANCE, "TIMEOUT": 600}):
+        kit.simulator.fault("http_502", routes=["create"])
+        with pytest.raises(CreateUnknown):
+            create_video("A kite")
+        video = the_video()
+        assert (video.status, bool(video.finished_at)) == ("create_unknown", True)
+        assert kit.signals("video_finished") == ["video_finished"]
+
+
+def test_a_row_of_an_unknown_create_that_is_given_up_is_waited_for_no_more(kit: Seedance) -> None:
+    kit.next_video("create_dropped")
+    video = generate_video("A kite", timeout=600)
+    kit.run_due()
+    with pytest.raises(CreateUnknown):
+        poll_video(video.pk)
+
+
+def test_what_no_database_takes_fails_the_task(kit: Seedance) -> None:
+    def refuse(run: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("INSERT"):
+            raise DataError("value out of range")
+        return run(sql, *rest)
+
+    with connection.execute_wrapper(refuse):
+        chain(create_video.s("A kite").on_error(refund.s()), publish.s()).apply_async()
+        kit.advance(60)
+    assert canvas.names() == ["refund"]
+    assert kit.charges == 0

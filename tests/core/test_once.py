@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -11,19 +12,23 @@ import pytest
 from celery import chain, current_app
 from celery.worker import state
 from celery.worker.request import Request
+from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
+from django.test import override_settings
 
-from seedance_celery import clock, dispatch
+from seedance_celery import clock, dispatch, keep
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.poll import poll
 from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.signals import video_completed
+from seedance_celery.sweep import sweep
 from seedance_celery.tasks import create_video, poll_video
 from seedance_celery.testing import Seedance
 from tests.core import canvas
 from tests.core.canvas import old_refund, publish, refund
 from tests.core.crash import Killed, MortalKit, Tripwire
 from tests.core.test_delivery import broker_down
+from tests.harness.waiting import wait_until
 
 ERRORS = (OperationalError("server closed the connection"), InterfaceError("(0, '')"))
 
@@ -331,3 +336,99 @@ def test_a_next_task_whose_sending_fails_for_a_while_goes_on_soon(
         assert canvas.names() == []
     kit.advance(120)
     assert canvas.names() == ["publish"]
+
+
+def test_an_inline_errback_that_takes_longer_than_a_lease_runs_once(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(request: Any, exc: Exception, traceback: Any) -> None:
+        canvas.ran.append(("refund", exc))
+        for _ in range(3):
+            before = the_task().lease_until
+            kit.clock.advance(2)
+            wait_until(lambda before=before: the_task().lease_until != before, 30)
+            sweep()
+            renewed.append(before)
+
+    canvas.ran.clear()
+    renewed: list[Any] = []
+    monkeypatch.setattr(refund, "run", slow)
+    with Seedance(http=True, REQUEST_TIMEOUT=(0.5, 1), RESEND_AFTER=3) as kit:
+        kit.next_video("failed")
+        generate_video("A kite", link=publish.s(), link_error=refund.s())
+        kit.run_until_done()
+    assert (canvas.names(), len(renewed)) == (["refund"], 3)
+    assert not [t for t in threading.enumerate() if t.name == "seedance-lease"]
+
+
+@pytest.mark.filterwarnings("ignore:Exception raised outside body:RuntimeWarning")
+def test_a_result_that_cannot_be_stored_lets_go_of_the_task(
+    kit: Seedance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: Any, **kwargs: Any) -> None:
+        raise OSError("the result backend is away")
+
+    kit.next_video("failed")
+    generate_video("A kite", link=publish.s(), link_error=refund.s())
+    with monkeypatch.context() as patch:
+        patch.setattr(type(current_app.backend), "mark_as_failure", away)
+        kit.advance(300)
+    assert not [t for t in threading.enumerate() if t.name == "seedance-lease"]
+    kit.run_until_done()
+    assert canvas.names() == ["refund"]
+
+
+@pytest.mark.parametrize("how", ["redelivered", "not kept"])
+def test_a_copy_that_comes_again_moves_no_deadline(
+    kit: Seedance, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    with pickled(monkeypatch):
+        waits = poll_video.s(kit.buy("stuck"), timeout=600).on_error(refund.s())
+        chain(waits, publish.s({1, 2} if how == "not kept" else 1)).apply_async()
+        (message,) = kit.broker.fetch()
+        kit.run_due()
+        before = Video.objects.get().deadline_at
+        kit.advance(300)
+        kit.broker.messages.append(message)
+        kit.run_due()
+        assert Video.objects.get().deadline_at == before
+        kit.advance(900)
+    assert canvas.names() == ["refund"]
+    assert Video.objects.get().status == "timed_out"
+
+
+def test_a_copy_at_a_worker_without_the_account_waits(kit: Seedance) -> None:
+    account = {"API_KEY": "sk-simulator", "BASE_URL": kit.url}
+    both = {**settings.SEEDANCE, "ACCOUNTS": {"eu": account}}
+    with override_settings(SEEDANCE=both):
+        api_id = kit.buy(account="eu")
+        waits = poll_video.s(api_id, account="eu").on_error(refund.s())
+        chain(waits, publish.s()).apply_async()
+        (message,) = kit.broker.fetch()
+        kit.run_due()
+    kit.broker.messages.append(message)
+    kit.run_due()
+    with override_settings(SEEDANCE=both):
+        kit.run_until_done()
+    assert canvas.names() == ["publish"]
+
+
+@pytest.mark.parametrize("propagate", [True, False])
+def test_a_video_resumed_as_its_task_looks_is_waited_for_on(
+    kit: Seedance, monkeypatch: pytest.MonkeyPatch, propagate: bool
+) -> None:
+    def resuming(kept: KeptTask, *rest: Any) -> bool:
+        parked = park(kept, *rest)
+        if not parked and not resumed:
+            resumed.append(Video.objects.get().resume(3600))
+        return parked
+
+    park, resumed = keep.park, list[bool]()
+    api_id = kit.buy("stuck=700")
+    track_video(api_id, timeout=60)
+    kit.advance(100)
+    monkeypatch.setattr(keep, "park", resuming)
+    chain(poll_video.s(api_id, propagate=propagate).on_error(refund.s()), publish.s()).apply_async()
+    kit.run_until_done()
+    assert resumed == [True]
+    assert [value["status"] for _, value in canvas.ran] == ["completed"]

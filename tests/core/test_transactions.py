@@ -19,7 +19,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from seedance_celery.exceptions import InvalidRequest
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.shortcuts import generate_video, track_video, wait_for_video
-from seedance_celery.tasks import create_video, poll_video
+from seedance_celery.tasks import create_video, poll_video, store_video
 from seedance_celery.testing import Seedance
 from tests.conftest import default_connection
 from tests.core import canvas
@@ -201,3 +201,41 @@ def test_waiting_asks_about_the_videos_database(routed: Seedance) -> None:
     routed.run_until_done()
     with transaction.atomic(using="default"):
         assert wait_for_video(video).status == "completed"
+
+
+class ToAReplica:
+    """Writes here, and reads from a replica that has nothing yet."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return "videos"
+
+    def db_for_write(self, model: Any, **hints: Any) -> str:
+        return "default"
+
+
+def test_nothing_is_read_from_a_replica_that_lags(routed: Seedance, settings: Any) -> None:
+    settings.DATABASE_ROUTERS = [f"{__name__}.ToAReplica"]
+    for name in ("default", "videos"):
+        with connections[name].cursor() as cursor:
+            cursor.execute("SELECT 1")
+    chain(create_video.s("A kite"), poll_video.s(), store_video.s(), publish.s()).apply_async()
+    generate_video("Another", link=publish.s(), store=True)
+    routed.run_until_done()
+    videos = Video.objects.using("default")
+    assert videos.filter(status="completed").exclude(file="").count() == 2
+    assert canvas.names() == ["publish", "publish"]
+
+
+@pytest.mark.parametrize("how", ["called", "eager"])
+def test_a_direct_create_in_a_transaction_buys_nothing(
+    kit: Seedance, settings: Any, how: str
+) -> None:
+    def create() -> Any:
+        return create_video("A kite") if how == "called" else create_video.apply(("A kite",)).get()
+
+    refused = pytest.raises(transaction.TransactionManagementError, match="after the block")
+    with refused, transaction.atomic():
+        create()
+    assert (kit.charges, Video.objects.count()) == (0, 0)
+    assert create()["video_pk"]
+    assert kit.charges == 1

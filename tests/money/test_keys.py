@@ -304,3 +304,17 @@ def test_one_create_at_a_time_finds_out_whether_the_balance_is_back(database: Da
     AccountState.objects.update(creates_hold_until=video.current().now)
     waits: list[Any] = at_once(lambda: accounts.wait_to_create(video.current()))
     assert waits.count(None) == 1
+
+
+@pytest.mark.parametrize("poller", ["loop", "batch"])
+def test_videos_of_a_refused_key_end_an_hour_after_their_deadline(
+    transactional_db: None, poller: str
+) -> None:
+    with Seedance(http=True, TIMEOUT=600, POLLER=poller) as kit:
+        follow(kit, 30)
+        kit.simulator.fault("key_refused", routes=["retrieve"])
+        kit.advance(30)
+        kit.clock.advance(600 + 3600)
+        kit.advance(120)
+        assert not Video.objects.unfinished().exists()
+        assert set(Video.objects.values_list("status", flat=True)) == {"timed_out"}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from celery import chain
 from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError
 from django.test import override_settings
 
 from seedance_celery import dispatch, limits
@@ -22,6 +23,7 @@ from seedance_celery.tasks import create_video, poll_video
 from seedance_celery.testing import Seedance
 from tests.core import canvas
 from tests.core.canvas import publish, refund
+from tests.core.test_once import failing
 from tests.core.test_races import at_once
 from tests.harness.databases import Database
 
@@ -360,3 +362,20 @@ def test_the_first_of_a_line_does_not_wait_for_itself(
     second, first = (row.current() for row in reversed(rows))
     assert limits.win(second, account, **_right(second)) is not Verdict.GO
     assert limits.win(first, account, **_right(first)) is Verdict.GO
+
+
+def test_a_create_that_is_taken_off_the_count_is_taken_off_once(
+    transactional_db: None,
+) -> None:
+    with Seedance(http=True, MAX_CREATES=5) as kit:
+        for _ in range(2):
+            generate_video("bought")
+        kit.run_due()
+        kit.simulator.fault("rate_limited", routes=["create"], seconds=60)
+        generate_video("limited")
+        with failing(OperationalError("gone"), '"create_tries" =', 1) as failed:
+            kit.run_due()
+        assert len(failed) == 1
+        assert AccountState.objects.get().creates == 2
+        kit.run_until_done()
+        assert AccountState.objects.get().creates == 3
