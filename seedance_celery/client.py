@@ -112,7 +112,7 @@ class Client:
             reply.headers,
             reply.content,
             now=time.time(),
-            hide=[key, Secret(prompt)],
+            hide=[Secret(prompt), key],
         )
 
     def failure_reason(self, api_id: str) -> str:

@@ -31,7 +31,7 @@ def claim(account: str, limit: int, lease: float) -> list[Video]:
     """
     due = Video.objects.primary().polled().filter(account=account, next_poll_at__lte=clock.now())
     features = connections[due.db].features
-    rows = due.with_now().defer(*UNREAD).order_by("next_poll_at")
+    rows = due.for_poll().defer(*UNREAD).order_by("next_poll_at")
     with transaction.atomic(using=due.db):
         # Where rows cannot be locked (SQLite), nobody else writes before this ends.
         skip = bool(features.has_select_for_update_skip_locked)

@@ -67,31 +67,31 @@ class VideoQuerySet(models.QuerySet["Video"]):
         """Use the database that is written to: replicas lag behind what was just decided."""
         return self.using(router.db_for_write(self.model))
 
-    def with_now(self) -> VideoQuerySet:
+    def for_poll(self) -> VideoQuerySet:
         """Bring along the database's time as `video.now`, and what every poll must know.
 
         `video.troubled`: is its key? `video.has_poller`: do batch pollers ask for its account?
-        And for pages, `video.has_store`: will a task keep the file that it lacks?
         """
         state = AccountState.objects.troubled().filter(name=models.OuterRef("account"))
         pollers = Poller.objects.on().filter(account=models.OuterRef("account"))
-        stores = KeptTask.objects.storing().filter(video=models.OuterRef("pk"))
-        # The database looks for them where a file is missing, and so in no poll.
-        lacks_file = models.When(status="completed", file="", then=models.Exists(stores))
         # mypy takes the attributes that this brings along for fields.
         return self.annotate(  # type: ignore[no-redef]
-            now=clock.now(),
-            troubled=models.Exists(state),
-            has_poller=models.Exists(pollers),
-            has_store=models.Case(lacks_file, default=False, output_field=models.BooleanField()),
+            now=clock.now(), troubled=models.Exists(state), has_poller=models.Exists(pollers)
         )
+
+    def with_now(self) -> VideoQuerySet:
+        """Bring along, beside that, `video.has_store`: will a task keep the file that it lacks?"""
+        stores = KeptTask.objects.storing().filter(video=models.OuterRef("pk"))
+        lacks_file = models.When(status="completed", file="", then=models.Exists(stores))
+        found = models.Case(lacks_file, default=False, output_field=models.BooleanField())
+        return self.for_poll().annotate(has_store=found)  # type: ignore[no-redef]
 
     def find(self, pk: Any) -> Video | None:
         """Return the row of a pk with the database's time, by a statement compiled before."""
         alias = router.db_for_write(self.model)
 
         def look(session: dbpool.Session) -> Video | None:
-            return statements.find(session, alias, self.model, self.with_now, pk)
+            return statements.find(session, alias, self.model, self.for_poll, pk)
 
         return dbpool.ask(alias, look)
 
@@ -102,7 +102,7 @@ class VideoQuerySet(models.QuerySet["Video"]):
     def next_poll(self, account: str) -> float | None:
         """Return in how many seconds the next video of an account is due; None where none is."""
         rows = self.primary().polled().filter(account=account, next_poll_at__isnull=False)
-        first = rows.with_now().only("next_poll_at").order_by("next_poll_at").first()
+        first = rows.for_poll().only("next_poll_at").order_by("next_poll_at").first()
         if first is None or first.next_poll_at is None:
             return None
         return (first.next_poll_at - first.now).total_seconds()
@@ -214,7 +214,7 @@ class Video(Actions, models.Model):
     now: datetime
     troubled: bool
     has_poller: bool
-    has_store: bool
+    has_store: bool = False
     # Until when this create alone may find out whether the balance is back.
     probes_until: datetime | None = None
 

@@ -14,7 +14,7 @@ from celery import chain
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext, override_settings
 
-from seedance_celery import batch, dispatch, signals
+from seedance_celery import batch, dispatch, poll, signals
 from seedance_celery.conf import get_settings
 from seedance_celery.models import AccountState, Poller, Video
 from seedance_celery.models.bulk import claim, move_all
@@ -248,15 +248,20 @@ def test_a_refused_account_does_not_hold_up_another(kit: Seedance) -> None:
     assert canvas.names() == ["publish"]
 
 
-def test_a_video_that_cannot_be_asked_for_holds_up_no_other(
-    kit: Seedance, caplog: pytest.LogCaptureFixture
+def test_a_video_whose_request_breaks_holds_up_no_other(
+    kit: Seedance, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    videos = buy(kit, 2)
-    Video.objects.filter(pk=videos[0].pk).update(api_id="..")
+    def asking(video: Video) -> Any:
+        if video.pk == videos[0].pk:
+            raise RuntimeError("the hook of an instrument")
+        return ask(video)
+
+    ask, videos = poll.ask, buy(kit, 2)
+    monkeypatch.setattr(poll, "ask", asking)
     caplog.set_level(logging.ERROR, "seedance_celery")
     kit.advance(400)
     assert [video.current().status for video in videos] == ["queued", "completed"]
-    assert "cannot be asked for (InvalidRequest)" in caplog.text
+    assert "cannot be asked for (RuntimeError)" in caplog.text
 
 
 def test_an_answer_to_a_row_that_moved_meanwhile_is_dropped(kit: Seedance) -> None:
