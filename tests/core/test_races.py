@@ -16,7 +16,7 @@ from seedance_celery.catalog import MAX_SECONDS, MAX_SIZE
 from seedance_celery.models import AccountState, KeptTask, Video
 from seedance_celery.orders import MAX_LEVELS, order
 from seedance_celery.shortcuts import track_video
-from seedance_celery.store import _claim
+from seedance_celery.store import _Lease, _rows
 from seedance_celery.sweep import sweep
 from tests.harness.databases import Database
 
@@ -127,7 +127,7 @@ def test_a_video_that_ends_before_the_link_is_committed_is_not_missed(
 
 def test_one_of_many_stores_a_file(database: Database) -> None:
     video = a_video(status=Video.Status.COMPLETED)
-    assert at_once(lambda: _claim(video)).count(True) == 1
+    assert at_once(lambda: _Lease(_rows(video)).take()).count(True) == 1
 
 
 def test_one_of_many_probes_a_refused_key(database: Database) -> None:
