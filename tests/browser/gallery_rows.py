@@ -70,8 +70,9 @@ def _film(owner: User, prompt: str, status: str, changes: dict[str, Any]) -> Non
     video = make(status, prompt=prompt, history=told, **{**times, **never, **changes})
     raw = {"id": video.api_id, "object": "video", "status": status, "progress": video.progress}
     Video.objects.filter(pk=video.pk).update(raw=raw if video.api_id else None)
-    if never:
-        waits = {"task": "seedance_celery.tasks.poll_video", "celery_id": str(uuid.uuid4())}
+    if never or (status == "completed" and not video.file):
+        name = "poll_video" if never else "store_video"
+        waits = {"task": f"seedance_celery.tasks.{name}", "celery_id": str(uuid.uuid4())}
         KeptTask.objects.create(video=video, **waits)
     stage = STAGES.get(status, Film.Stage.RENDERING)
     film = Film.objects.create(prompt=prompt, owner=owner, video=video, stage=stage)
