@@ -168,7 +168,7 @@ def failing(numbers: range) -> Iterator[None]:
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    ("lives", "moments"), [(50, 30), pytest.param(300, 60, marks=pytest.mark.full)]
+    ("lives", "moments"), [(50, 30), pytest.param(200, 60, marks=pytest.mark.full)]
 )
 def test_any_interleaving_ends_with_one_end_and_one_continuation(
     transactional_db: None, lives: int, moments: int
