@@ -26,7 +26,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from . import clock
 from .conf import get_settings
 
-__all__ = ["MAX_SESSIONS", "Session", "ask", "close_all", "close_old", "keep", "once", "session"]
+__all__ = [
+    *("MAX_SESSIONS", "Session", "ask", "close_all", "close_old", "is_in_transaction", "keep"),
+    *("once", "session"),
+]
 
 MAX_SESSIONS = 8
 """Connections to one database at most, in each process."""
@@ -141,6 +144,11 @@ def session(alias: str) -> Iterator[Session]:
     pool = _pools.get(alias) or _pools.setdefault(alias, _Pool(alias))
     with pool.session() as kept:
         yield kept
+
+
+def is_in_transaction(connection: Any) -> bool:
+    """Tell whether an atomic block of the project's is open; a TestCase's own counts for none."""
+    return any(not block._from_testcase for block in connection.atomic_blocks)
 
 
 @contextmanager

@@ -29,9 +29,17 @@ class Heartbeat:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="seedance-lease", daemon=True)
 
-    def __enter__(self) -> Heartbeat:
+    def start(self) -> Heartbeat:
+        """Renew the lease from now on, until `stop()`."""
         self._thread.start()
         return self
+
+    def stop(self) -> None:
+        """Renew it no more; it holds for as long as it was last renewed."""
+        self._done.set()
+        self._thread.join()
+
+    __enter__ = start
 
     def __exit__(
         self,
@@ -39,8 +47,7 @@ class Heartbeat:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        self._done.set()
-        self._thread.join()
+        self.stop()
 
     def _run(self) -> None:
         beats = int(LONGEST / self._every)

@@ -303,7 +303,7 @@ def _fail(task: AnyTask, kept: KeptTask, error: VideoEnded) -> NoReturn:
         # A slow one must not let another copy run them meanwhile.
         lease = get_settings().resend_after
         heartbeat = Heartbeat(partial(kept.renew, lease), every=lease / 3)
-        setattr(request, HEARTBEAT, heartbeat.__enter__())
+        setattr(request, HEARTBEAT, heartbeat.start())
     raise error
 
 
@@ -312,7 +312,7 @@ def rest(request: Any) -> None:
     heartbeat: Heartbeat | None = getattr(request, HEARTBEAT, None)
     if heartbeat is not None:
         setattr(request, HEARTBEAT, None)
-        heartbeat.__exit__(None, None, None)
+        heartbeat.stop()
 
 
 def publish_errbacks(task: AnyTask, kept: KeptTask) -> None:

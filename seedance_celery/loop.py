@@ -42,9 +42,7 @@ def _tend(video: Video) -> None:
         create.end_unanswered(video)
     elif video.announced_at is None:
         announce_again(video)
-    elif give_up_overdue(video):
-        return
-    else:
+    elif not give_up_overdue(video):
         # The process that announced this video may have died before it let others go on.
         settle(video)
         if video.status == Status.TIMED_OUT:

@@ -184,9 +184,9 @@ def poll_video(
 
     `video` is the API's id, a create's reply (`video_pk`, `id` or `task_id`), or the pk of a row
     as a UUID. `timeout` is in seconds: after it this task raises `VideoTimedOut`, and the video is
-    followed on until its own. Raises the `VideoEnded` of any other end, so that errbacks
-    run; with `propagate=False` returns it as well. Raises `TypeError` or `ValueError` at once for
-    what names no video.
+    followed on until its own. Raises the `VideoEnded` of any other end, so that errbacks run; with
+    `propagate=False` returns it as well. Raises `TypeError` or `ValueError` at once for what names
+    no video.
     """
     with _database_errors(self):
         kept = keep.find(self.request.id)
@@ -278,9 +278,7 @@ def create_video(
 
 
 def _require_commit() -> None:
-    connection = transaction.get_connection(Video.objects.primary().db)
-    # A TestCase's own block is never committed either, and stands for none.
-    if any(not block._from_testcase for block in connection.atomic_blocks):
+    if dbpool.is_in_transaction(transaction.get_connection(Video.objects.primary().db)):
         raise transaction.TransactionManagementError(
             "create_video() inside an atomic block would buy a video whose row a rollback loses. "
             "Call it after the block, or send it to a worker (delay), or use generate_video()."
@@ -289,10 +287,11 @@ def _require_commit() -> None:
 
 def _bought(task: Any, kept: KeptTask) -> dict[str, Any] | VideoEnded:
     """Return the reply to a create, or the error of its end; else park the task."""
+    video = keep.row_of(kept)
     with _holding(kept):
-        wait = create.submit(keep.row_of(kept))
+        wait = create.submit(video)
     if wait is not None:
-        _come_back(task, kept, wait)
+        _come_back(task, kept, video.account, wait)
     while True:
         if keep.park(kept, Video.objects.unfinished().filter(api_id=None)):
             keep.wait(task, kept)
@@ -301,9 +300,8 @@ def _bought(task: Any, kept: KeptTask) -> dict[str, Any] | VideoEnded:
             return _reply_of(video)
 
 
-def _come_back(task: Any, kept: KeptTask, wait: create.Wait) -> NoReturn:
+def _come_back(task: Any, kept: KeptTask, account: str, wait: create.Wait) -> NoReturn:
     """End this run of a create that cannot be sent now."""
-    account = keep.row_of(kept).account
     after = clock.after(get_settings().resend_after + limits.FALLBACK)
     if wait.in_line and keep.park(kept, limits.in_line(account), after):
         # The place may have become free while this was being parked.
@@ -322,7 +320,7 @@ def _buy_here(video: Video) -> dict[str, Any] | VideoEnded:
         clock.sleep(wait.seconds if wait else loop.PEEK)
         video = video.current()
         loop.give_up_overdue(video)
-    return _reply_of(video.current())
+    return _reply_of(video)
 
 
 @shared_task(bind=True, base=SeedanceTask, name=dispatch.SUBMIT, ignore_result=True)
@@ -333,10 +331,11 @@ def submit_video(self: Any, video_pk: str) -> None:
         if kept is None:
             return
         keep.enter(self, kept, kept.video_id, is_new=False)
+        video = keep.row_of(kept)
         with _holding(kept):
-            wait = create.submit(keep.row_of(kept))
+            wait = create.submit(video)
         if wait is not None:
-            _come_back(self, kept, wait)
+            _come_back(self, kept, video.account, wait)
         kept.mine().finish()
 
 

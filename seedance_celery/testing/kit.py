@@ -11,7 +11,7 @@ from celery import Celery, current_app
 from django.db import connections
 from django.db.models import Q
 
-from .. import accounts, clock, dispatch, timings
+from .. import accounts, clock, dbpool, dispatch, timings
 from ..client import Client
 from ..conf import get_settings
 from ..connection import Limits, standing_in
@@ -208,8 +208,7 @@ class Seedance(Assertions):
     def _commit(self) -> None:
         """Run what waits for a commit that a `TestCase` never makes."""
         for connection in connections.all(initialized_only=True):
-            blocks: list[Any] = connection.atomic_blocks
-            if any(not block._from_testcase for block in blocks):
+            if dbpool.is_in_transaction(connection):
                 raise AssertionError(
                     "The kit was called inside transaction.atomic(): nothing that waits for the "
                     "commit has been sent. Call it after the block."
