@@ -26,19 +26,26 @@ REQUEST_ID_HEADER = "x-cometapi-request-id"
 
 _SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _REQUEST_ID = re.compile(r"request id: ?([\w.-]+)", re.ASCII | re.IGNORECASE)
+_REQUEST_ID_WORDS = re.compile(
+    r"\s*(?:\(request id: ?[\w.-]+\)|\brequest id: ?[\w.-]+)", re.ASCII | re.IGNORECASE
+)
+_OUR_WORDS = ("message", "error", "code", "data")
+_PROBLEM_WORDS = ("title", "detail", "error_code", "cloudflare_error")
 _NOT_IN_ID = re.compile(r"[^\w.:-]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What an error body says: the API's code (lower case) and message, "" where it says none."""
+    """What an error body says: the API's code and message as sent, "" where it says none."""
 
     code: str = ""
     message: str = ""
+    upstream_code: str = ""
+    """The code of the upstream's error, where the gateway passed one on inside its own."""
 
     def says(self, code: str) -> bool:
         """Tell whether `code` is the code, or the whole message: `task_not_exist` is both."""
-        return code in (self.code, self.message.strip().lower())
+        return code in (self.code.lower(), self.message.strip().lower())
 
 
 def lower_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -92,7 +99,9 @@ def complaint_in(value: Any, depth: int = 4) -> Complaint:
     outer = complaint_in(value.get("message"), depth - 1)
     inner = complaint_in(value.get("error"), depth - 1)
     code = inner.code or _code(value.get("code")) or outer.code
-    return Complaint(code, inner.message or outer.message)
+    nested = inner.upstream_code or outer.upstream_code or outer.code
+    message = inner.message or outer.message
+    return Complaint(code, message, nested if nested != code else "")
 
 
 def _complaint_in_text(text: str, depth: int) -> Complaint:
@@ -103,7 +112,7 @@ def _complaint_in_text(text: str, depth: int) -> Complaint:
 
 def _code(value: Any) -> str:
     is_code = isinstance(value, (str, int)) and not isinstance(value, bool)
-    return storable_text(str(value).strip().lower(), MAX_CODE) if is_code else ""
+    return storable_text(str(value).strip(), MAX_CODE) if is_code else ""
 
 
 def request_id_in(headers: Mapping[str, str], message: str = "") -> str:
@@ -113,6 +122,27 @@ def request_id_in(headers: Mapping[str, str], message: str = "") -> str:
         match = _REQUEST_ID.search(message)
         found = match[1] if match else ""
     return _NOT_IN_ID.sub("", found)[:MAX_REQUEST_ID]
+
+
+def without_request_ids(text: str) -> str:
+    """Return words without the request ids in them, which are of use to support alone."""
+    return _REQUEST_ID_WORDS.sub("", text).strip()
+
+
+def problem_in(found: dict[str, Any] | None, headers: Mapping[str, str]) -> Complaint | None:
+    """Return what a problem document says (RFC 9457), or None where the reply is not one.
+
+    Firewalls answer so to `Accept: application/json`. It has a title, a detail or an error code,
+    and none of the words that the API uses.
+    """
+    if found is None or any(found.get(name) for name in _OUR_WORDS):
+        return None
+    is_labelled = "problem+json" in headers.get("content-type", "").lower()
+    if not is_labelled and not any(found.get(name) for name in _PROBLEM_WORDS):
+        return None
+    texts = [found.get(name) for name in ("title", "detail")]
+    words = ": ".join(text for text in texts if isinstance(text, str) and text)
+    return Complaint(_code(found.get("error_code")), storable_text(words, None))
 
 
 def parse_date(value: str | None) -> float | None:

@@ -79,6 +79,21 @@ class InvalidRequest(SeedanceError, ValueError):
         return str(self.args[0])
 
 
+class ReplyDetails:
+    """What a reply said beside the data of its error: for a row and a person to read.
+
+    `body` is a redacted body that could not be read, `ids` what in it may be a video's id,
+    `upstream_code` the code of an error that the gateway passed on. No repr shows any of it.
+    """
+
+    __slots__ = ("body", "ids", "upstream_code")
+
+    def __init__(self, body: str = "", ids: tuple[str, ...] = (), upstream_code: str = "") -> None:
+        self.body = body
+        self.ids = ids
+        self.upstream_code = upstream_code
+
+
 class ApiError(SeedanceError):
     """A request to the API did not bring a video.
 
@@ -87,6 +102,9 @@ class ApiError(SeedanceError):
     `retry_after` the seconds the API asked to wait, or None, `reason` the API's own words,
     redacted and at most 300 characters: for a row or a person, not for a log.
     """
+
+    details: ReplyDetails | None = None
+    """What else the reply said, where it said more. It is no argument, so no message carries it."""
 
     def __init__(
         self,
@@ -163,14 +181,15 @@ class QuotaExceeded(AccountError):
 
 
 class WrongBaseUrl(AccountError):
-    """A redirect, or HTML with a 4xx: the base URL does not lead to the API."""
+    """A redirect, or a 4xx as HTML or problem+json: what answers is not the API."""
 
 
 class VideoEnded(SeedanceError):
     """A video ended otherwise than `completed`.
 
     `api_id` is the API's id (empty when the create was never answered), `status` the row's
-    status, `reason` why (in the API's words where it gave any), `video_pk` the row's pk as text.
+    status, `reason` why (in the API's words where it gave any), `video_pk` the row's pk as text,
+    `code` the API's own code, such as `OutputVideoSensitiveContentDetected`, where it gave one.
     """
 
     def __init__(
@@ -180,12 +199,14 @@ class VideoEnded(SeedanceError):
         status: str = "",
         reason: str = "",
         video_pk: str = "",
+        code: str = "",
     ) -> None:
-        super().__init__(message, api_id, status, reason, video_pk)
+        super().__init__(message, api_id, status, reason, video_pk, code)
         self.api_id = api_id
         self.status = status
         self.reason = reason
         self.video_pk = video_pk
+        self.code = code
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -200,7 +221,10 @@ class VideoErrored(VideoEnded):
 
 
 class VideoUrlMissing(VideoErrored):
-    """`completed` came without a URL, and more polls brought none."""
+    """`completed` came without a link that can be used, and more polls brought none.
+
+    The video was made. It is still asked for late, and `resume()` asks again at once.
+    """
 
 
 class CreateRejected(VideoEnded):

@@ -13,9 +13,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from .envelope import (
+    MAX_CODE,
+    Complaint,
     complaint_in,
     json_object,
     lower_headers,
@@ -23,6 +24,7 @@ from .envelope import (
     parse_retry_after,
     request_id_in,
 )
+from .links import MAX_URL, Link, all_links, find_link, read_link
 from .redaction import MAX_WORDS, Secret, redact, redact_text, storable_text
 from .refusals import Outcome, create_outcome, refusal
 
@@ -31,7 +33,10 @@ __all__ = [
     "COMPLETED",
     "ERROR",
     "FAILED",
+    "FINAL_WORDS",
     "IN_PROGRESS",
+    "MAX_ID",
+    "MAX_URL",
     "MODERATION",
     "QUEUED",
     "TERMINAL_STATUSES",
@@ -55,11 +60,12 @@ API_STATUSES = (QUEUED, IN_PROGRESS, COMPLETED, FAILED, ERROR)
 MODERATION = "moderation"
 """The one reason for a failure that users have seen the API tell."""
 TERMINAL_STATUSES = frozenset({COMPLETED, FAILED, ERROR})
+FINAL_WORDS = frozenset({"expired", "cancelled", "canceled", "violation", "rejected"})
+"""Words of the upstream for an end that leak through the gateway, which may still correct them."""
 
-MAX_ID = 255
+MAX_ID = 512
 MAX_STATUS = 50
 MAX_MODEL = 100
-MAX_URL = 4096
 MAX_RAW = 64 * 1024
 """Bytes of a body up to which it is kept whole; of a larger one, the documented fields are."""
 MAX_UNIX_SECONDS = 253402300799  # the end of the year 9999, the last that a datetime can hold
@@ -76,12 +82,16 @@ _SYNONYMS = {
     "failure": FAILED,
     **{status: status for status in API_STATUSES},
 }
+# Words of the upstream for a success: believed where a link stands beside them.
+_SUCCESS_WORDS = frozenset({"done", "finished", "complete", "succeed"})
+# What an envelope calls its own success is no code of a failure.
+_NO_FAILURE = frozenset({"success", "ok", "0", "200"})
 _DOCUMENTED = (
     *("id", "task_id", "object", "model", "status", "progress"),
     *("created_at", "completed_at", "video_url"),
 )
 _PROGRESS = re.compile(r"\s*(-?\d{1,9})(?:\.\d*)?\s*%?\s*", re.ASCII)
-_BROKEN_ID = re.compile(rb'"(?:id|task_id)"\s*:\s*"([^"\\]{1,255})"')
+_BROKEN_ID = re.compile(rb'"(?:id|task_id)"\s*:\s*"([^"\\]{1,512})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +110,34 @@ class VideoTask:
     """May differ from the model asked for."""
     video_url: str = field(default="", repr=False)
     """Signed and short-lived; "" where absent, which `completed` can be, too."""
+    link_fault: str = ""
+    """What is wrong with the link that was sent, where it cannot be used."""
     created_at: int | None = None
     """Unix seconds."""
     completed_at: int | None = None
     """Unix seconds. Set on unfinished videos, too: never a reason to stop."""
     reason: str = ""
-    """Why it failed, in the API's words (up to 65,536 characters); usually it gives none."""
+    """Why it failed, in the API's words (up to 65,536 characters), else its code; often ""."""
+    code: str = ""
+    """The upstream's code of a failure, such as `OutputVideoSensitiveContentDetected`."""
     request_id: str = ""
     date: float | None = None
     """The reply's `Date`, Unix seconds: the API's clock."""
     raw: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
-    """The body's object, unknown fields included, redacted in all but its `video_url`."""
+    """The body's object, unknown fields included, redacted in all but its `video_url`.
+
+    Of a finished video without a usable link no address in it is redacted: one may be the link.
+    """
 
     @property
     def is_terminal(self) -> bool:
         """Tell whether the API will not move this video again."""
         return self.status in TERMINAL_STATUSES
+
+    @property
+    def is_final_word(self) -> bool:
+        """Tell whether the API passes on a word of the upstream for an end that is not its own."""
+        return not self.status and self.api_status.strip().lower() in FINAL_WORDS
 
 
 def parse_video(
@@ -161,9 +183,10 @@ def parse_created(
 
 
 def is_api_id(value: Any) -> bool:
-    """Tell whether `value` can be a video's id at the API: printable, 1 to 255 characters.
+    """Tell whether `value` can be a video's id at the API: printable, 1 to 512 characters.
 
-    "." and ".." cannot: in a URL's path they mean another address.
+    "." and ".." cannot: in a URL's path they mean another address. Nor can an address, which may
+    be signed: ids are in log lines.
     """
     return (
         isinstance(value, str)
@@ -171,6 +194,7 @@ def is_api_id(value: Any) -> bool:
         and value.isprintable()
         and bool(value.strip())
         and value not in (".", "..")
+        and "://" not in value
     )
 
 
@@ -192,23 +216,45 @@ def _video(
     hide: Iterable[str | Secret] = (),
 ) -> VideoTask:
     word = _text(found, "status", MAX_STATUS)
-    # Only a create's reply gets here without a status: it was accepted, so it waits.
-    status = _SYNONYMS.get(word.strip().lower(), "") if word.strip() else QUEUED
-    failed = status in (FAILED, ERROR)
+    status, link = _status_and_link(found, word.strip().lower())
+    is_final = not status and word.strip().lower() in FINAL_WORDS
+    failure = _failure(found) if status in (FAILED, ERROR) or is_final else Complaint()
     return VideoTask(
         id=api_id or _id_in(found),
         status=status,
-        api_status=word,
+        api_status=redact_text(word, hide=hide),
         progress=_progress(_first(found, "progress")),
-        model=_text(found, "model", MAX_MODEL),
-        video_url=_video_url(found, status),
+        model=redact_text(_text(found, "model", MAX_MODEL), hide=hide),
+        video_url=link.url,
+        link_fault=link.fault,
         created_at=_unix_seconds(_first(found, "created_at")),
         completed_at=_unix_seconds(_first(found, "completed_at")),
-        reason=redact_text(_failure_words(found), MAX_WORDS, hide=hide) if failed else "",
+        reason=redact_text(failure.message or failure.code, MAX_WORDS, hide=hide),
+        code=redact_text(failure.code, MAX_CODE, hide=hide),
         request_id=request_id_in(headers, complaint_in(found).message),
         date=parse_date(headers.get("date")),
-        raw=_raw(found, len(body)),
+        raw=_raw(found, len(body), keep_links=_needs_link(status, word) and not link.url),
     )
+
+
+def _status_and_link(found: dict[str, Any], word: str) -> tuple[str, Link]:
+    if not word:
+        # Only a create's reply gets here without a status: it was accepted, so it waits.
+        return QUEUED, Link(_documented_link(found))
+    status = _SYNONYMS.get(word, "")
+    if not _needs_link(status, word):
+        return status, Link(_documented_link(found))
+    link = find_link(_layers(found))
+    return (COMPLETED if link.url else status), link
+
+
+def _needs_link(status: str, word: str) -> bool:
+    return status == COMPLETED or word.strip().lower() in _SUCCESS_WORDS
+
+
+def _documented_link(found: dict[str, Any]) -> str:
+    urls = (read_link(layer.get("video_url")).url for layer in _layers(found))
+    return next(filter(None, urls), "")
 
 
 def _layers(found: dict[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -237,8 +283,11 @@ def _is_video(found: dict[str, Any]) -> bool:
     # an empty id as without one. What has a URL is a video by that.
     ids = [name for name in ("id", "task_id") if any(name in layer for layer in _layers(found))]
     signs = (*(ids or ("object", "progress")), "video_url")
-    has_status = bool(_text(found, "status", MAX_STATUS).strip())
-    return has_status and any(_first(found, name) is not None for name in signs)
+    word = _text(found, "status", MAX_STATUS).strip().lower()
+    if word and any(_first(found, name) is not None for name in signs):
+        return True
+    is_success = _needs_link(_SYNONYMS.get(word, ""), word)
+    return is_success and bool(find_link(_layers(found)).url)
 
 
 def _id_in(found: dict[str, Any]) -> str:
@@ -268,33 +317,26 @@ def _unix_seconds(value: Any) -> int | None:
     return int(value) if 0 <= value <= MAX_UNIX_SECONDS else None
 
 
-def _video_url(found: dict[str, Any], status: str) -> str:
-    # In the older envelope a success carries the URL in `fail_reason`.
-    names = ("video_url", "fail_reason") if status == COMPLETED else ("video_url",)
-    urls = (_url(layer.get(name)) for name in names for layer in _layers(found))
-    return next(filter(None, urls), "")
+def _failure(found: dict[str, Any]) -> Complaint:
+    """Return why a video failed: the first words and the first code that any layer has."""
+    inner = found.get("data")
+    upstream = inner.get("data") if isinstance(inner, dict) else None
+    layers = [*_layers(found), upstream] if isinstance(upstream, dict) else _layers(found)
+    told = [complaint_in(_text(found, "fail_reason", None)), *map(complaint_in, layers)]
+    codes = (complaint.code for complaint in told if complaint.code.lower() not in _NO_FAILURE)
+    words = (
+        complaint.message
+        for complaint in told
+        if complaint.message.strip().lower() not in _NO_FAILURE
+    )
+    return Complaint(next(filter(None, codes), ""), next(filter(None, words), ""))
 
 
-def _url(value: Any) -> str:
-    """Return a web address without what is blank around it, "" for anything else."""
-    url = value.strip() if isinstance(value, str) else ""
-    if len(url) > MAX_URL or not url.isprintable() or " " in url:
-        return ""
-    try:
-        parts = urlsplit(url)
-        return url if parts.scheme in ("http", "https") and parts.hostname else ""
-    except ValueError:
-        return ""
-
-
-def _failure_words(found: dict[str, Any]) -> str:
-    told = _text(found, "fail_reason", None)
-    return told or next(filter(None, (complaint_in(a).message for a in _layers(found))), "")
-
-
-def _raw(found: dict[str, Any], size: int) -> dict[str, Any]:
+def _raw(found: dict[str, Any], size: int, *, keep_links: bool) -> dict[str, Any]:
     kept = found if size <= MAX_RAW else {a: found[a] for a in _DOCUMENTED if a in found}
-    raw: dict[str, Any] = redact(kept)
-    if url := _url(found.get("video_url")):
+    raw: dict[str, Any] = redact(kept, keep_links=keep_links)
+    if keep_links and size > MAX_RAW:
+        raw["links"] = all_links(found)
+    if url := read_link(found.get("video_url")).url:
         raw["video_url"] = url
     return raw

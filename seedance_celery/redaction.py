@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 __all__ = ["Secret", "redact", "redact_text", "storable_text"]
@@ -23,7 +23,16 @@ MAX_TEXT = 4096
 MAX_DEPTH = 16
 MAX_INTEGER = 2**63 - 1
 
-_URL = re.compile(r"(?i)https?:[^\s\"'<>]+")
+# A whole address, also one that stands percent-encoded in another, or in a cut piece of JSON.
+_URL = re.compile(
+    r"(?i)(?:(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,20}:(?:\\?/){2}|https?(?::|%3a))[^\s\"'<>]+",
+)
+_QUERY = re.compile(r"(?i)\?|%3f|\\u003f")
+# What signs a link that has no host: a path, or a piece of an address.
+_SIGNATURE = re.compile(
+    r"(?i)([?&](?:x-\w+-)?(?:signature|sig|credential|security-token|token|auth_key|policy)=)"
+    r"[^&\s\"'<>]+"
+)
 _BEARER = re.compile(r"(?i)\b(bearer)\s+[^\s\"',;]+")
 _KEY = re.compile(r"\bsk-[\w*.-]{3,}")
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -57,47 +66,69 @@ def redact_text(text: str, limit: int = MAX_TEXT, *, hide: Iterable[str | Secret
     for private in hide:
         known = private.text if isinstance(private, Secret) else private
         safe = safe.replace(known, REDACTED) if known else safe
-    if ":" in safe:
+    if ":" in safe or "%3" in safe:
         safe = _URL.sub(_without_query, safe)
+    if "=" in safe:
+        safe = _SIGNATURE.sub(rf"\1{REDACTED}", safe)
     safe = _BEARER.sub(rf"\1 {REDACTED}", safe)
     return _KEY.sub(f"sk-{REDACTED}", safe)[:limit]
 
 
 def _without_query(url: re.Match[str]) -> str:
     # All of it goes: signers name their parameters as they like.
-    address, mark, query = url[0].partition("?")
-    return f"{address}{mark}{REDACTED}" if query else url[0]
+    mark = _QUERY.search(url[0])
+    if mark is None or mark.end() == len(url[0]):
+        return url[0]
+    return f"{url[0][: mark.end()]}{REDACTED}"
 
 
-def redact(value: Any) -> Any:
+Show = Callable[[str], str]
+"""What makes one text fit to be kept."""
+
+
+def redact(value: Any, *, keep_links: bool = False, hide: Iterable[str | Secret] = ()) -> Any:
     """Copy JSON-like data deeply, each text in it (keys, too) fit to be shown and to be kept.
 
     What is nested deeper than 16 levels, is not finite or is not JSON becomes None; what stands
-    under `prompt` is taken out, as some videos of the API echo theirs.
+    under `prompt` is taken out, as some videos of the API echo theirs. With `keep_links` a text
+    that is an address stays as it is: for an answer whose link was not found, and is still needed.
     """
-    return _redacted(value, MAX_DEPTH)
+    private = tuple(hide)
+
+    def show(text: str) -> str:
+        if keep_links and _is_link(text):
+            return storable_text(text, MAX_WORDS)
+        return redact_text(text, hide=private)
+
+    return _redacted(value, MAX_DEPTH, show)
 
 
-def _redacted(value: Any, depth: int) -> Any:
+def _is_link(text: str) -> bool:
+    # An address, or a path: what a link can be that was sent in a wrong form.
+    words = text.split()
+    return bool(words) and ("://" in words[0] or words[0].startswith("/"))
+
+
+def _redacted(value: Any, depth: int, show: Show) -> Any:
     if isinstance(value, str):
-        return redact_text(value)
+        return show(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, (int, float)):
         return _number(value)
-    return _container(value, depth - 1) if depth > 1 else None
+    return _container(value, depth - 1, show) if depth > 1 else None
 
 
-def _container(value: Any, depth: int) -> Any:
+def _container(value: Any, depth: int, show: Show) -> Any:
     if isinstance(value, dict):
-        return {redact_text(str(key)): _member(key, item, depth) for key, item in value.items()}
+        return {show(str(key)): _member(key, item, depth, show) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_redacted(item, depth) for item in value]
+        return [_redacted(item, depth, show) for item in value]
     return None
 
 
-def _member(key: Any, item: Any, depth: int) -> Any:
-    return REDACTED if key == "prompt" and item else _redacted(item, depth)
+def _member(key: Any, item: Any, depth: int, show: Show) -> Any:
+    return REDACTED if key == "prompt" and item else _redacted(item, depth, show)
 
 
 def _number(value: float) -> float | None:

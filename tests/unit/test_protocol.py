@@ -290,7 +290,10 @@ def test_id_in_a_broken_error_is_not_adopted() -> None:
             parse_created(status, {}, b'{"id":"task_abc123","err')
 
 
-@pytest.mark.parametrize("value", ["", " ", ".", "..", "a\nb", "a\0", "\ud800", "x" * 256, 5, None])
+@pytest.mark.parametrize(
+    "value",
+    ["", " ", ".", "..", "a\nb", "a\0", "\ud800", "x" * 513, "https://a.example/x", 5, None],
+)
 def test_what_cannot_be_an_id(value: Any) -> None:
     assert not is_api_id(value)
 

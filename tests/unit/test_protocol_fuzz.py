@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from seedance_celery.exceptions import ApiError
 from seedance_celery.protocol import (
     API_STATUSES,
+    MAX_URL,
     VideoTask,
     create_outcome,
     parse_created,
@@ -59,9 +60,9 @@ def assert_is_sound(task: VideoTask) -> None:
     assert task.status in (*API_STATUSES, "")
     assert task.progress is None or 0 <= task.progress <= 100
     for text in (task.id, task.api_status, task.model, task.request_id):
-        assert_is_safe(text, 300)
+        assert_is_safe(text, 512)
     assert_is_safe(task.reason, MAX_WORDS)
-    assert_is_safe(task.video_url, 4096)
+    assert_is_safe(task.video_url, MAX_URL)
     for seconds in (task.created_at, task.completed_at):
         assert seconds is None or 0 <= seconds < 2**63
     stored = json.dumps(task.raw, allow_nan=False, ensure_ascii=False)
