@@ -6,9 +6,10 @@ import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
+from django.utils.dateparse import parse_datetime
 
-from . import cadence, clock
+from . import cadence, clock, evidence
 from .conf import KEY_VARIABLE, Account, UnknownAccount, get_settings
 from .exceptions import (
     ApiError,
@@ -31,6 +32,7 @@ __all__ = [
     "client_for",
     "client_of",
     "forget_clients",
+    "has_answered_since",
     "held_for",
     "hold",
     "knows",
@@ -183,14 +185,53 @@ def learn(video: Video, answer: VideoTask | ApiError) -> float | None:
     return None
 
 
-def learn_create(video: Video, answer: VideoTask | ApiError) -> float | None:
-    """Keep what the answer to a create tells, about the balance as well; else as `learn`."""
+def _is_of_create(video: Video, answer: VideoTask | ApiError) -> bool:
+    """Tell whether a key is refused for this create alone: other answers show that it is taken.
+
+    Upstreams refuse single creates with a 401 of their own, and the gateway passes that on. Where
+    the key really is refused, the next poll tells so.
+    """
+    if not isinstance(answer, KeyRefused):
+        return False
     states = AccountState.objects.primary().filter(name=video.account)
-    asked_to_wait = learn(video, answer)
+    if states.filter(refused_at__isnull=False).exists():
+        return False
+    recent = timedelta(seconds=2 * get_settings().poll_countdown[1])
+    return _answered(video).filter(answered_at__gte=video.now - recent).exists()
+
+
+def has_answered_since(video: Video) -> bool:
+    """Tell whether the API has taken the key in a poll after it refused it for this create."""
+    told = video.evidence.get("create") or {}
+    at = parse_datetime(str(told.get("at", "")))
+    if at is None or told.get("error") != KeyRefused.__name__:
+        return False
+    # The time of the refusal is kept to the second.
+    return _answered(video).filter(answered_at__gt=at + timedelta(seconds=1)).exists()
+
+
+def _answered(video: Video) -> QuerySet[Video]:
+    """Return the recent videos of the same account whose last request was answered."""
+    # An index leads to the videos of the last day, however many there are.
+    recent = Video.objects.primary().filter(created_at__gte=video.now - timedelta(days=1))
+    return recent.filter(account=video.account, is_known=True, errors=0).exclude(pk=video.pk)
+
+
+def learn_create(video: Video, answer: VideoTask | ApiError) -> float | None:
+    """Keep what the answer to a create tells, about the balance as well; else as `learn`.
+
+    Returns None for a key that is refused for this create alone: then nothing is to wait for.
+    """
+    states = AccountState.objects.primary().filter(name=video.account)
+    asked_to_wait = None if _is_of_create(video, answer) else learn(video, answer)
     if isinstance(answer, QuotaExceeded):
         states.get_or_create(name=video.account)
-        states.update(creates_hold_until=clock.after(NO_QUOTA_PAUSE))
-        logger.error("Account %s has no balance for creates: %s", video.account, answer)
+        until = clock.after(NO_QUOTA_PAUSE)
+        # The first one tells; those that find out later whether the balance is back do not again.
+        if states.filter(creates_hold_until__isnull=True).update(creates_hold_until=until):
+            logger.error("Account %s has no balance for creates: %s", video.account, answer)
+        else:
+            states.update(creates_hold_until=until)
     elif isinstance(answer, VideoTask):
         states.filter(creates_hold_until__isnull=False).update(creates_hold_until=None)
     elif video.probes_until:
@@ -228,9 +269,12 @@ def _prolonged(state: Any, asked: float | None) -> float:
 
 def _refused(name: str, error: ApiError) -> float:
     seconds = get_settings().poll_countdown[1]
-    _strike(_state(name), seconds)
+    state = _state(name)
+    _strike(state, seconds)
     states = AccountState.objects.primary().filter(name=name, refused_at__isnull=True)
-    if states.update(refused_at=clock.now(), refused_reason=str(error)[:300]):
+    told = evidence.of_error(error, state.now)
+    changes = {"refused_reason": str(error)[:300], "evidence": told}
+    if states.update(refused_at=clock.now(), **changes):
         if isinstance(error, KeyMissing):
             logger.error("Account %s has no key to ask with: %s", name, error)
         else:
@@ -258,7 +302,7 @@ def _strike(state: Any, seconds: float) -> bool:
 def _restored(name: str) -> None:
     states = AccountState.objects.primary().filter(name=name)
     fresh: dict[str, Any] = {"strikes": 0, "hold_until": None, "probe_until": None}
-    fresh |= {"refused_reason": "", "refused_at": None}
+    fresh |= {"refused_reason": "", "refused_at": None, "evidence": {}}
     if states.filter(refused_at__isnull=False).update(**fresh):
         logger.warning("The API takes the key of account %s again", name)
         account_restored.send_robust(sender=Video, account=name)

@@ -225,11 +225,11 @@ class _Run:
             said, now = answer[0], claimed.now(answer[1])
             asked_to_wait = self._learn(claimed, said)
             step = decide(claimed.video, said, now)
-            if step.is_end or step.event:
-                self._keep_alone(claimed.video, said, now, asked_to_wait)
-            else:
+            if step.is_plain:
                 changes = poll.following(claimed.video, step, now, asked_to_wait)
                 plain.append(((claimed.video, changes), step.progressed))
+            else:
+                self._keep_alone(claimed.video, said, now, asked_to_wait)
         won = {video.pk for video in move_all([move for move, _ in plain])}
         for (video, _), has_progressed in plain:
             if video.pk in won:

@@ -129,7 +129,7 @@ class Settings:
     """For how many seconds a worker keeps a database connection of the poll loop, which is then
     opened anew; 0 closes it with each task, as Celery does with all others."""
     late_polls: tuple[float, ...] = _setting(readers.ages, (600.0, 3600.0, 21600.0, 86400.0))
-    """Ages, in seconds after it timed out, at which a video is asked for once more."""
+    """Ages, in seconds after the package ended it, at which a video is asked for once more."""
     prune_after: float | None = _setting(
         readers.seconds(3600), None, optional=True, example="90 * 86400"
     )
@@ -148,7 +148,8 @@ class Settings:
         default_factory=lambda: catalog.CATALOG,
         metadata={"read": readers.models, "optional": False, "example": "{}"},
     )
-    """Models to add to the built-in table, or to change in it."""
+    """Models to add to the built-in table, or to change in it. One with `"content": True` has no
+    links: its files are loaded from `/v1/videos/{id}/content` with the key."""
 
     def account(self, name: str | None = None) -> Account:
         """Return the account of a name.

@@ -58,7 +58,8 @@ def end(
         history=video.noted(event),
     )
     if won:
-        level = logging.WARNING if video.status in FOR_A_PERSON else logging.INFO
+        is_for_person = video.status in FOR_A_PERSON or video.lacks_link
+        level = logging.WARNING if is_for_person else logging.INFO
         logger.log(level, "Video %s: %s", video, event)
         # First of all: receivers may be slow, and another create waits for the place.
         next_ = partial(limits.call_next, video.account)
@@ -136,7 +137,7 @@ def announce_again(video: Video) -> None:
 
 
 def next_late_poll(video: Video) -> datetime | None:
-    """Return when a timed-out video is asked for once more, or None."""
+    """Return when a video whose end was decided here is asked for once more, or None."""
     ages = get_settings().late_polls
     if video.late_polls >= len(ages) or video.finished_at is None or video.api_id is None:
         return None
@@ -144,8 +145,10 @@ def next_late_poll(video: Video) -> datetime | None:
 
 
 def _next_turn(video: Video) -> datetime | None:
-    if video.status == Status.TIMED_OUT:
-        return next_late_poll(video)
+    if video.is_ended_by_us:
+        # A poll that `refresh()` asked for comes first.
+        is_asked = video.next_poll_at is not None and video.now < video.next_poll_at
+        return _lease(video) if is_asked else next_late_poll(video)
     return None if video.is_finished else video.deadline_at
 
 

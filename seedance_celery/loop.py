@@ -45,7 +45,7 @@ def _tend(video: Video) -> None:
     elif not give_up_overdue(video):
         # The process that announced this video may have died before it let others go on.
         settle(video)
-        if video.status == Status.TIMED_OUT:
+        if video.is_ended_by_us:
             poll_late(video)
 
 

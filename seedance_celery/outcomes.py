@@ -9,13 +9,14 @@ from typing import Any
 
 from django.db import Error, IntegrityError, transaction
 
-from . import accounts, cadence, dispatch, limits, signals, uploads
+from . import accounts, cadence, dispatch, evidence, limits, signals, uploads
 from .conf import get_settings
 from .endings import end
-from .exceptions import ApiError, InvalidRequest
+from .envelope import without_request_ids
+from .exceptions import ApiError, InvalidRequest, KeyRefused
 from .insist import insist
 from .models import Video
-from .protocol import Outcome, VideoTask, create_outcome
+from .protocol import Outcome, VideoTask, create_outcome, redact
 from .steps import recorded
 
 __all__ = ["end_unknown", "keep_outcome", "refusal"]
@@ -85,29 +86,46 @@ def _is_of(row: Video, video: Video) -> bool:
 
 def _on_error(video: Video, error: ApiError) -> float | None:
     asked = accounts.learn_create(video, error)
+    is_of_create = asked is None and isinstance(error, KeyRefused)
     outcome = create_outcome(error)
+    told = _evidence(video, error)
     if outcome is Outcome.UNKNOWN:
-        end_unknown(video, f"the create's outcome is unknown ({type(error).__name__})")
+        words = f"the create's outcome is unknown ({type(error).__name__})"
+        end_unknown(video, words, **told)
         return None
-    if outcome in (Outcome.REJECTED, Outcome.NO_QUOTA) or video.status != Status.CREATING:
-        _reject(video, _words(error))
+    is_final = outcome in (Outcome.REJECTED, Outcome.NO_QUOTA) or video.status != Status.CREATING
+    if is_final or (is_of_create and accounts.has_answered_since(video)):
+        _reject(video, _words(error), **told)
         return None
-    return _try_again(video, error, asked)
+    return _try_again(video, error, asked, told)
 
 
-def _try_again(video: Video, error: ApiError, asked: float | None) -> float | None:
+def _evidence(video: Video, error: ApiError) -> dict[str, Any]:
+    """Return the columns that keep what the API said of a create: for people."""
+    said = evidence.of_error(error, video.now, hide=evidence.hidden(video.prompt))
+    changes: dict[str, Any] = {"evidence": {**video.evidence, "create": said}}
+    return changes | ({"request_id": error.request_id} if error.request_id else {})
+
+
+def _try_again(
+    video: Video, error: ApiError, asked: float | None, told: dict[str, Any]
+) -> float | None:
     """Give the right to POST back; return the seconds until the next try."""
     is_about_key = asked is not None
     tries = video.create_tries + (not is_about_key)
     if tries >= MAX_TRIES:
-        _reject(video, f"never sent: {_words(error)}")
+        never = "" if isinstance(error, KeyRefused) else "never sent: "
+        _reject(video, f"{never}{_words(error)}", **told)
         return None
-    if asked is None:
+    if isinstance(error, KeyRefused) and asked is None:
+        # By then a poll has told whether the key is refused, or this create alone.
+        wait = get_settings().poll_countdown[1]
+    elif asked is None:
         wait = FIRST_RETRY * RETRY_GROWTH ** (tries - 1)
     else:
         wait = cadence.spread(asked, get_settings().poll_countdown[1])
     overdue_at = video.now + timedelta(seconds=wait + get_settings().resend_after)
-    changes = {"create_tries": tries, "post_started_at": None, "overdue_at": overdue_at}
+    changes = {"create_tries": tries, "post_started_at": None, "overdue_at": overdue_at, **told}
     # Together: this may run again where a statement of it failed.
     with transaction.atomic(using=video.db):
         limits.give_back(video)
@@ -116,13 +134,13 @@ def _try_again(video: Video, error: ApiError, asked: float | None) -> float | No
 
 
 def _words(error: ApiError) -> str:
-    return (error.reason or str(error))[:300]
+    return (without_request_ids(error.reason) or error.code or str(error))[:300]
 
 
-def _reject(video: Video, reason: str) -> None:
+def _reject(video: Video, reason: str, **told: Any) -> None:
     with transaction.atomic(using=video.db):
         limits.give_back(video)
-        end(video, "rejected", **refusal(video, reason))
+        end(video, "rejected", **refusal(video, reason), **told)
 
 
 def refusal(video: Video, reason: str) -> dict[str, Any]:
@@ -135,8 +153,11 @@ def refusal(video: Video, reason: str) -> dict[str, Any]:
     }
 
 
-def end_unknown(video: Video, reason: str) -> None:
-    """Leave a create to a person: whether it bought something cannot be known here."""
+def end_unknown(video: Video, reason: str, **told: Any) -> None:
+    """Leave a create to a person: whether it bought something cannot be known here.
+
+    `told` are the columns that keep what the API said.
+    """
     started = video.post_started_at or video.now
     if video.status == Status.CREATING:
         end(
@@ -146,6 +167,7 @@ def end_unknown(video: Video, reason: str) -> None:
             deadline_at=started + timedelta(seconds=video.timeout),
             reason=reason[:300],
             late=False,
+            **told,
         )
 
 
@@ -189,7 +211,8 @@ def _bought(row: Video, task: VideoTask, countdown: float, history: list[Any]) -
         "status": Status.IN_PROGRESS if task.status == Status.IN_PROGRESS else Status.QUEUED,
         "is_known": True,
         "model": task.model or row.model,
-        "create_reply": recorded(task)["raw"],
+        # It travels to the next task of a chain: no link of a video that is done at once.
+        "create_reply": redact(task.raw),
         "reason": "",
         "finished_at": None,
         "asked_at": row.now,

@@ -15,11 +15,12 @@ from django.db import transaction
 from . import accounts, cadence, signals, timings
 from .conf import get_settings
 from .endings import end, next_late_poll
+from .evidence import hidden
 from .exceptions import AccountError, ApiError, InvalidRequest
 from .models import Video
 from .models.actions import EARLY
 from .protocol import VideoTask
-from .redaction import MAX_REASON, MAX_WORDS, redact_text
+from .redaction import MAX_REASON, redact_text
 from .steps import Step, decide, is_given_up
 
 __all__ = [
@@ -106,33 +107,35 @@ def _is_extended(video: Video) -> bool:
 
 
 def poll_late(video: Video) -> None:
-    """Ask for a timed-out video once more: one request, whatever becomes of it."""
-    due = next_late_poll(video)
+    """Ask once more for a video whose end was decided here, whatever becomes of the request."""
+    # `refresh()` asks for one more than those that are due anyway.
+    due = video.next_poll_at or next_late_poll(video)
     if due is None or video.now < due - EARLY:
         return
     held = accounts.wait_for(video.account, video.now) if video.troubled else None
     if held is not None:
-        video.move((Status.TIMED_OUT,), overdue_at=video.now + timedelta(seconds=held))
+        video.move((video.status,), overdue_at=video.now + timedelta(seconds=held))
         return
-    video.late_polls += 1
-    following = {"late_polls": video.late_polls, "overdue_at": next_late_poll(video)}
-    if not video.move((Status.TIMED_OUT,), **following):
+    video.late_polls += video.next_poll_at is None
+    changes = {"late_polls": video.late_polls, "next_poll_at": None, "asked_at": video.now}
+    if not video.move((video.status,), **changes, overdue_at=next_late_poll(video)):
         return
     answer, now = _ask_now(video)
     accounts.learn(video, answer)
     step = _decided(video, answer, now)
-    if step.is_end:
+    if step.is_end and step.status != video.status:
         _end(video, step, now)
 
 
 def _decided(video: Video, answer: VideoTask | ApiError, now: datetime) -> Step:
-    if isinstance(answer, VideoTask) and answer.reason:
-        # The API's words go into exceptions and log lines, and some quote the prompt. They are
-        # redacted already, and what of a prompt looks like a secret with them.
-        hide = [video.prompt, redact_text(video.prompt, MAX_WORDS)]
+    if isinstance(answer, VideoTask) and not answer.reason:
+        return decide(video, answer, now)
+    # The API's words go into exceptions and log lines, and some quote the prompt.
+    hide = hidden(video.prompt)
+    if isinstance(answer, VideoTask):
         reason = redact_text(answer.reason, MAX_REASON, hide=hide)
         answer = dataclasses.replace(answer, reason=reason)
-    return decide(video, answer, now)
+    return decide(video, answer, now, hide)
 
 
 def _take_time(video: Video) -> bool:
@@ -230,5 +233,5 @@ def _end(
     video: Video, step: Step, now: datetime, then: Callable[[Video], object] | None = None
 ) -> None:
     changes = {**step.changes, "asked_at": now, "polls": video.polls + 1}
-    changes["late"] = video.status == Status.TIMED_OUT
+    changes["late"] = video.is_finished
     end(video, step.event, then, **changes)

@@ -89,11 +89,14 @@ _ENDS: dict[str, tuple[type[VideoEnded], str]] = {
 }
 
 
+_WAY_BACK = "It is asked for late; resume() asks again now, and CometAPI's support may know more."
+
+
 def error_of(video: Video) -> VideoEnded:
     """Return the exception that tells the end of a row that is not completed."""
     kind, text = _ENDS[video.status]
-    if video.status == Status.ERROR and video.urlless_polls:
-        kind, text = VideoUrlMissing, "Video {name} completed without a URL. Ask CometAPI for it."
+    if video.lacks_link:
+        kind, text = VideoUrlMissing, "Video {name} is made{reason}. {way_back}"
     return _error(kind, text, video, video.reason)
 
 
@@ -125,5 +128,13 @@ def _error(kind: type[E], text: str, video: Video, reason: str) -> E:
 
 def _data(text: str, video: Video, status: str, reason: str) -> tuple[str, ...]:
     because = f": {reason}" if reason else ""
-    message = text.format(name=video.api_id or video.pk, reason=because)
-    return message, video.api_id or "", str(status), reason, str(video.pk)
+    message = text.format(name=video.api_id or video.pk, reason=because, way_back=_WAY_BACK)
+    return message, video.api_id or "", str(status), reason, str(video.pk), _code(video)
+
+
+def _code(video: Video) -> str:
+    """Return the API's code for the end of a row, where it gave one."""
+    is_create = video.status in (Status.REJECTED, Status.CREATE_UNKNOWN)
+    told = video.evidence.get("create" if is_create else "end") or {}
+    is_bad = video.status in (Status.FAILED, Status.ERROR) or is_create
+    return str(told.get("code", "")) if is_bad else ""

@@ -88,11 +88,12 @@ def track_video(
     """Follow a video that something else bought; return its row at once.
 
     `link`, `link_error` and `store` as for `generate_video`; `timeout` in seconds from now. A
-    video that is followed already is one row and one poll loop.
+    video that is followed already is one row and one poll loop; one that completed without a usable
+    link is asked for again.
     """
     canvas = _canvas(link, link_error, store=store)
     with transaction.atomic(using=Video.objects.primary().db):
-        video = follow(api_id, account, timeout)
+        video = follow(api_id, account, timeout, resumes=True)
         if store:
             _want_file(video, send=canvas is None)
         _park(video, canvas, is_new=False)

@@ -1,7 +1,7 @@
 """The signals.
 
 Every video signal has `sender=Video` and `video=<the row>`; the signals of an end also have
-`late`: True where the video had timed out before. Receivers take `**kwargs`. A receiver that
+`late`: True where the video had ended before. Receivers take `**kwargs`. A receiver that
 raises is logged, and stops neither the others nor the chain.
 """
 

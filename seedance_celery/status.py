@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from datetime import timedelta
 from typing import Any, TypedDict
 
@@ -11,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from .conf import get_settings
+from .envelope import without_request_ids
 from .estimates import Estimate, estimate, shown_progress
 from .models import Video
 from .protocol import MODERATION
@@ -31,7 +31,7 @@ UNWELL_AFTER = 3
 SHORTEST, LONGEST = 2, 30
 """Seconds between two looks at a video that has not ended."""
 LATE = 300
-"""Seconds between two looks at a timed-out video, which may still be collected."""
+"""Seconds between two looks at a video that is asked for late, and may still be collected."""
 SETTLING = timedelta(minutes=1)
 """How long after its end a video that is to be kept may have no task for it yet."""
 LINK_LIFE = timedelta(hours=24)
@@ -49,11 +49,11 @@ _LABELS = {
     Status.TIMED_OUT: gettext_lazy("Takes too long: if it still comes, it will be here"),
     Status.LOST: gettext_lazy("The provider does not know this video"),
 }
-_REASONS = {MODERATION: gettext_lazy("Its moderation refused the prompt, an image or the result.")}
+_MODERATED = gettext_lazy("Its moderation refused the prompt, an image or the result.")
+_REASONS = {MODERATION: _MODERATED, "violation": _MODERATED}
+_NO_LINK = gettext_lazy("It is made, but there is no link to it yet: if one comes, it will be here")
 _UNWELL = gettext_lazy("The provider is not answering well. Nothing is lost: we keep asking.")
 _STORE_FAILED = gettext_lazy("The file could not be kept.")
-# Of use to the provider's support, not to a customer; the row keeps it.
-_REQUEST_ID = re.compile(r" ?\(request id: ?[\w.-]+\)", re.ASCII | re.IGNORECASE)
 
 
 class ShownEstimate(TypedDict):
@@ -128,6 +128,8 @@ def _label(video: Video) -> str:
         return _("Given up: it is not known whether it was bought")
     if _stored(video) == "storing":
         return _("Ready, the file is being kept")
+    if video.lacks_link:
+        return str(_NO_LINK)
     if video.status == Status.CREATING and video.in_line_since is not None:
         return _("Waiting for its turn")
     return str(_LABELS[Status(video.status)])
@@ -155,7 +157,7 @@ def _time_left(left: Estimate | None) -> str:
 
 def poll_after(video: Video) -> int | None:
     """Return the seconds until another look at a video is worth it; None where nothing comes."""
-    if video.status == Status.TIMED_OUT:
+    if video.is_ended_by_us:
         return LATE if video.overdue_at else None
     if video.is_finished:
         return SHORTEST if _stored(video) == "storing" else None
@@ -173,8 +175,8 @@ def _reason(video: Video) -> str:
         return ""
     if video.reason in _REASONS:
         return str(_REASONS[video.reason])
-    # The API echoes prompts at times.
-    return redact_text(_REQUEST_ID.sub("", video.reason), hide=[video.prompt])
+    # The API echoes prompts at times. A request id is of use to its support, not to a customer.
+    return redact_text(without_request_ids(video.reason), hide=[video.prompt])
 
 
 def _notice(video: Video) -> str:

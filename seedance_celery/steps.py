@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from . import evidence
+from .conf import get_settings
+from .envelope import without_request_ids
 from .exceptions import ApiError, TaskNotExist
 from .models import Video
 from .protocol import VideoTask, redact
@@ -23,6 +27,10 @@ PATIENCE = timedelta(hours=1)
 """How long after its deadline a video without any answer still is asked for."""
 URLLESS_POLLS = 3
 """How many more polls a `completed` without a URL gets."""
+FINAL_POLLS = 3
+"""How many polls in a row must bring a word of the upstream for an end, before it is believed."""
+FINAL_TIME = timedelta(minutes=2)
+"""How long such a word must have been said, at least."""
 
 _RANK = {Status.QUEUED: 0, Status.IN_PROGRESS: 1}
 
@@ -45,26 +53,40 @@ class Step:
         """Whether the video ends with this step."""
         return "finished_at" in self.changes
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it needs nothing of the row but what is read to ask for a video."""
+        return not (self.is_end or self.event or "evidence" in self.changes)
 
-def decide(video: Video, answer: VideoTask | ApiError, now: datetime) -> Step:
+
+def decide(
+    video: Video, answer: VideoTask | ApiError, now: datetime, hide: Iterable[str] = ()
+) -> Step:
     """Return what an answer of the API means for a video that was asked for.
 
-    `now` is the database's time. The video is polled, or timed out and asked for late.
+    `now` is the database's time. The video is polled, or has ended and is asked for late. `hide`
+    lists private texts that the words of an error may quote.
     """
     if isinstance(answer, VideoTask):
         return _on_video(video, answer, now)
     if isinstance(answer, TaskNotExist) and not video.is_known:
-        return _on_unknown_id(video, answer, now)
-    return _on_error(video, answer, now)
+        return _on_unknown_id(video, answer, now, hide)
+    return _on_error(video, answer, now, hide)
 
 
 def _on_video(video: Video, task: VideoTask, now: datetime) -> Step:
     changes = {**recorded(task), "answered_at": now, "errors": 0, "last_error": ""}
     changes |= {"is_known": True, "missing_since": None, "model": task.model or video.model}
+    # Both count polls in a row: an answer with another word starts them anew.
+    changes |= {"urlless_polls": 0, "final_polls": 0, "final_since": None}
+    if old := evidence.over(video.evidence.get("poll"), now):
+        changes["evidence"] = {**video.evidence, "poll": old}
     if task.status == "completed":
         return _on_completed(video, task, changes, now)
     if task.status in (Status.FAILED, Status.ERROR):
-        return _end(changes, Status(task.status), now, task.reason)
+        return _end_badly(video, task, changes, Status(task.status), now, task.reason)
+    if task.is_final_word:
+        return _on_final_word(video, task, changes, now)
     if _is_over(video, now):
         return _time_out(changes, now)
     return _on_work(video, task, changes, now)
@@ -77,22 +99,66 @@ def recorded(task: VideoTask) -> dict[str, Any]:
         "api_created_at": task.created_at,
         "api_completed_at": task.completed_at,
         "request_id": task.request_id,
-        # All but its `video_url` is redacted already.
+        # All but its `video_url` is redacted already, or a link in it is still needed.
         "raw": redact(task.raw) if task.video_url else task.raw,
     }
+
+
+def _end_badly(
+    video: Video,
+    task: VideoTask,
+    changes: dict[str, Any],
+    status: Status,
+    now: datetime,
+    reason: str,
+) -> Step:
+    """End a video otherwise than well, and keep what the API said of it."""
+    said = evidence.of_end(
+        now,
+        api_status=task.api_status,
+        code=task.code,
+        words=task.reason or reason,
+        request_id=task.request_id,
+    )
+    changes["evidence"] = {**changes.get("evidence", video.evidence), "end": said}
+    return _end(changes, status, now, without_request_ids(reason))
 
 
 def _on_completed(video: Video, task: VideoTask, changes: dict[str, Any], now: datetime) -> Step:
     if task.video_url:
         changes |= {"progress": 100, "video_url": task.video_url}
         return _end(changes, Status.COMPLETED, now, "")
+    if _has_content_route(video, task):
+        changes |= {"progress": 100, "video_url": ""}
+        return _end(changes, Status.COMPLETED, now, "")
     changes["urlless_polls"] = video.urlless_polls + 1
+    reason = "completed without a URL"
+    if task.link_fault:
+        reason = f"completed with a link that cannot be used: {task.link_fault}"
     if video.urlless_polls >= URLLESS_POLLS:
-        return _end(changes, Status.ERROR, now, "completed without a URL")
-    event = "completed without a URL" if not video.urlless_polls else ""
+        return _end_badly(video, task, changes, Status.ERROR, now, reason)
     if _is_over(video, now):
         return _time_out(changes, now)
-    return Step(changes, event)
+    return Step(changes, reason if not video.urlless_polls else "")
+
+
+def _has_content_route(video: Video, task: VideoTask) -> bool:
+    """Tell whether the file of a video is loaded with the key, so that no link comes."""
+    models = get_settings().models
+    known = (models.get(name) for name in (video.model, task.model))
+    return any(model.content for model in known if model is not None)
+
+
+def _on_final_word(video: Video, task: VideoTask, changes: dict[str, Any], now: datetime) -> Step:
+    word = task.api_status.strip().lower()
+    since = video.final_since or now
+    changes |= {"final_polls": video.final_polls + 1, "final_since": since}
+    if video.final_polls + 1 >= FINAL_POLLS and now - since >= FINAL_TIME:
+        reason = f"{word}: {task.reason}" if task.reason else word
+        return _end_badly(video, task, changes, Status.FAILED, now, reason)
+    if _is_over(video, now):
+        return _time_out(changes, now)
+    return Step(changes, f"the API says {word!r}" if not video.final_polls else "")
 
 
 def _on_work(video: Video, task: VideoTask, changes: dict[str, Any], now: datetime) -> Step:
@@ -119,9 +185,9 @@ def _unknown_word(video: Video, task: VideoTask) -> str:
     return f"unknown status {task.api_status!r}"
 
 
-def _on_unknown_id(video: Video, error: TaskNotExist, now: datetime) -> Step:
+def _on_unknown_id(video: Video, error: TaskNotExist, now: datetime, hide: Iterable[str]) -> Step:
     since = video.missing_since or now
-    changes = {**_errors(video, error), "answered_at": now, "missing_since": since}
+    changes = {**_errors(video, error, now, hide), "answered_at": now, "missing_since": since}
     if now - since >= GRACE:
         return _end(changes, Status.LOST, now, "the API has never known this id")
     if _is_over(video, now):
@@ -129,8 +195,8 @@ def _on_unknown_id(video: Video, error: TaskNotExist, now: datetime) -> Step:
     return Step(changes)
 
 
-def _on_error(video: Video, error: ApiError, now: datetime) -> Step:
-    changes = _errors(video, error)
+def _on_error(video: Video, error: ApiError, now: datetime, hide: Iterable[str]) -> Step:
+    changes = _errors(video, error, now, hide)
     is_answer = isinstance(error, TaskNotExist)
     if is_answer:
         changes["answered_at"] = now
@@ -139,10 +205,14 @@ def _on_error(video: Video, error: ApiError, now: datetime) -> Step:
     return Step(changes, event=f"no answer: {type(error).__name__}" if not video.errors else "")
 
 
-def _errors(video: Video, error: ApiError) -> dict[str, Any]:
+def _errors(video: Video, error: ApiError, now: datetime, hide: Iterable[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {"errors": video.errors + 1, "last_error": str(error)[:300]}
     if error.request_id:
         changes["request_id"] = error.request_id
+    # What no reply said is in `last_error` already; what is said again is not written again.
+    told = evidence.of_error(error, now, hide=hide) if error.http_status else {}
+    if told and not evidence.is_same(video.evidence.get("poll"), told):
+        changes["evidence"] = {**video.evidence, "poll": told}
     return changes
 
 
@@ -152,7 +222,7 @@ def is_given_up(video: Video, now: datetime) -> bool:
 
 
 def _is_over(video: Video, now: datetime) -> bool:
-    if video.status == Status.TIMED_OUT:
+    if video.is_finished:
         return False
     return video.deadline_at is not None and now >= video.deadline_at
 

@@ -21,15 +21,24 @@ from .models.actions import checked_api_id, checked_timeout
 __all__ = ["find_video", "follow"]
 
 
-def follow(target: Any, account: str | None = None, timeout: float | None = None) -> Video:
+def follow(
+    target: Any,
+    account: str | None = None,
+    timeout: float | None = None,
+    *,
+    resumes: bool = False,
+) -> Video:
     """Return the row of a video; make one, with a poll loop, where there is none.
 
+    With `resumes` a video that completed without a usable link is asked for again, unless
+    `target` is a reply of ours: that is a canvas that comes late, and not somebody who asks anew.
     Raises `TypeError` for what cannot name a video, `ValueError` for an empty or unknown id.
     """
     checked_timeout(timeout)
     pk, api_id, named = _parse(target)
     if pk is not None:
-        return _extended(_by_pk(pk), timeout)
+        is_asked = resumes and not isinstance(target, Mapping)
+        return _followed(_by_pk(pk), timeout, resumes=is_asked)
     account = account or named or _account_of(api_id)
     get_settings().account(account)
     values = _new_row(timeout, is_reply=isinstance(target, Mapping))
@@ -44,7 +53,7 @@ def follow(target: Any, account: str | None = None, timeout: float | None = None
             transaction.on_commit(
                 partial(signals.tell, signals.video_created, video), using=video.db
             )
-    return video if is_new else _extended(video, timeout)
+    return video if is_new else _followed(video, timeout, resumes=resumes)
 
 
 def find_video(target: Any) -> Video:
@@ -118,6 +127,13 @@ def _new_row(timeout: float | None, *, is_reply: bool) -> dict[str, Any]:
         "overdue_at": clock.after(wait + settings.resend_after),
         "poll_token": 1,
     }
+
+
+def _followed(video: Video, timeout: float | None, *, resumes: bool) -> Video:
+    # An end that is not announced yet is still under way: its receivers come first.
+    if resumes and video.lacks_link and video.announced_at and video.resume(timeout):
+        return video.current()
+    return _extended(video, timeout)
 
 
 def _extended(video: Video, timeout: float | None) -> Video:

@@ -194,7 +194,7 @@ def poll_video(
             # A copy that comes again moves no deadline.
             keep.enter(self, kept, _followed(video, account, kept), is_new=False)
             return keep.conclude(self, kept, partial(_awaited_end, self, kept, propagate))
-        row = follow(video, account, timeout)
+        row = follow(video, account, timeout, resumes=True)
         if _is_alone(self):
             if not row.is_finished:
                 accounts.require_key(row.account)

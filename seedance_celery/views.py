@@ -25,7 +25,7 @@ MAX_IDS = 100
 """How many videos one request may ask for."""
 
 # Large, and nothing that is shown. The rest stays for a project's own permission to look at.
-_UNUSED = ("raw", "create_reply", "history", "images")
+_UNUSED = ("raw", "create_reply", "evidence", "history", "images")
 # What time alone or a storage's own signature changes makes no new reply.
 _VOLATILE = ("poll_after", "file_url")
 

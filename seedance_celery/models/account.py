@@ -31,6 +31,8 @@ class AccountState(models.Model):
     refused_at = models.DateTimeField(_("refused at"), null=True, blank=True)
     """Since when the API refuses the key; null while it is taken."""
     refused_reason = models.CharField(_("reason"), max_length=300, blank=True)
+    evidence = models.JSONField(_("evidence"), default=dict, blank=True)
+    """What the API said as it refused the key; empty while it is taken."""
     creates_hold_until = models.DateTimeField(_("creates hold until"), null=True, blank=True)
     """No create is sent before then: the balance is used up."""
     creates_day = models.DateField(_("creates counted on"), null=True, blank=True)

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from .. import dispatch, signals
 from ..conf import get_settings
 from ..exceptions import InvalidRequest
-from ..protocol import is_api_id
+from ..protocol import MAX_ID, is_api_id
 from .kept import KeptTask, store_id
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ _FRESH = {
     "errors": 0,
     "last_error": "",
     "urlless_polls": 0,
+    "final_polls": 0,
+    "final_since": None,
     "resends": 0,
     "late_polls": 0,
     "finished_at": None,
@@ -66,30 +68,36 @@ class Actions:
     def refresh(self: Video) -> bool:  # type: ignore[misc]
         """Ask the API now, but not within 10 s of the last time.
 
-        Returns whether a poll was sent. None is where one is under way, or where the API has the
-        video no longer in work.
+        Also for a video whose end the package decided: one that has timed out, one without its
+        link. It stays as it is unless it has completed or failed meanwhile. Returns whether a poll
+        was sent. None is where one is under way, or where the API has the video no longer in work.
         """
         video = self.current()
-        if not video.is_polled or _is_under_way(video):
+        is_late = video.is_ended_by_us and video.announced_at is not None
+        if not (video.is_polled or is_late) or _is_under_way(video):
             return False
         at = _soonest(video)
         overdue = at + _after(get_settings().resend_after)
-        won = video.move(video.POLLED, next_poll_at=at, overdue_at=overdue)
+        statuses = (video.status,) if is_late else video.POLLED
+        won = video.move(statuses, next_poll_at=at, overdue_at=overdue)
         if won:
             video.call((at - video.now).total_seconds())
         return won
 
     def resume(self: Video, timeout: float | None = None) -> bool:  # type: ignore[misc]
-        """Wait again for a timed-out or lost video, until `timeout` seconds from now.
+        """Wait again for a video that has timed out or is lost, until `timeout` seconds from now.
 
-        Returns whether it was resumed. Its next end has signals of its own; what waited before
-        has been told already.
+        Also for one that completed without a usable link, or that failed by a word of the upstream
+        alone: ends that the package decided. Returns whether it was resumed. Its next end has
+        signals of its own; what waited before has been told already.
         """
         video = self.current()
+        if not video.is_ended_by_us and video.status != video.Status.LOST:
+            return False
         status = video.Status.IN_PROGRESS if video.progress else video.Status.QUEUED
         return _start(
             video,
-            (video.Status.TIMED_OUT, video.Status.LOST),
+            (video.status,),
             "resumed",
             status=status,
             deadline_at=video.now + _after(checked_timeout(timeout) or video.timeout),
@@ -166,7 +174,14 @@ class Actions:
         return waiting.finish()
 
     def store(self: Video) -> str:  # type: ignore[misc]
-        """Keep the file: send `store_video` for this video and return its Celery id."""
+        """Keep the file: send `store_video` for this video and return its Celery id.
+
+        Raises `InvalidRequest` where the video is not completed, so that there is no file.
+        """
+        status = self.current().status
+        if status != self.Status.COMPLETED:
+            message = f"Video {self} is {status}: only the file of a completed video can be kept."
+            raise InvalidRequest(message, "video")
         celery_id = str(uuid.uuid4())
         self.keep(dispatch.STORE, {"video_pk": str(self.pk)}, celery_id)
         return celery_id
@@ -183,8 +198,8 @@ def checked_api_id(api_id: str) -> str:
         raise InvalidRequest(f"An API id is a string, not {type(api_id).__name__}.", "api_id")
     if not api_id.strip():
         raise InvalidRequest("The API id is empty.", "api_id")
-    if len(api_id) > 255:
-        raise InvalidRequest("The API id is longer than 255 characters.", "api_id")
+    if len(api_id) > MAX_ID:
+        raise InvalidRequest(f"The API id is longer than {MAX_ID} characters.", "api_id")
     if "://" in api_id or any(map(str.isspace, api_id)):
         raise InvalidRequest("An API id is one word, such as task_abc123, and no URL.", "api_id")
     if not is_api_id(api_id):

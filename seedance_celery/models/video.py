@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import clock, dbpool, dispatch
 from ..conf import get_settings
+from ..protocol import MAX_ID
 from . import statements
 from .account import AccountState
 from .actions import Actions
@@ -107,6 +108,14 @@ class VideoQuerySet(models.QuerySet["Video"]):
             return None
         return (first.next_poll_at - first.now).total_seconds()
 
+    def ended_by_us(self) -> VideoQuerySet:
+        """Videos whose end was decided here: they are still asked for late."""
+        return self.filter(
+            models.Q(status=Video.Status.TIMED_OUT)
+            | models.Q(status=Video.Status.ERROR, urlless_polls__gt=0)
+            | models.Q(status=Video.Status.FAILED, final_polls__gt=0)
+        )
+
     def unfinished(self) -> VideoQuerySet:
         """Videos that have not ended."""
         return self.filter(finished_at__isnull=True)
@@ -130,7 +139,7 @@ class Video(Actions, models.Model):
     POLLED: Final = (Status.QUEUED, Status.IN_PROGRESS)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    api_id = OpaqueField(_("API id"), max_length=255, null=True, blank=True)
+    api_id = OpaqueField(_("API id"), max_length=MAX_ID, null=True, blank=True)
     account = models.CharField(_("account"), max_length=64, default="default")
     model = models.CharField(_("model"), max_length=100, blank=True)
     prompt = models.TextField(_("prompt"), blank=True)
@@ -177,7 +186,12 @@ class Video(Actions, models.Model):
     missing_since = models.DateTimeField(_("missing since"), null=True, blank=True)
     errors = models.PositiveIntegerField(_("errors in a row"), default=0)
     last_error = models.CharField(_("last error"), max_length=300, blank=True)
+    evidence = models.JSONField(_("evidence"), default=dict, blank=True)
+    """What the API said when something went wrong, by `create`, `poll` and `end`: for people."""
     urlless_polls = models.PositiveSmallIntegerField(_("polls without a URL"), default=0)
+    final_polls = models.PositiveSmallIntegerField(_("polls with a final word"), default=0)
+    """How often in a row the API passed on the upstream's word for an end."""
+    final_since = models.DateTimeField(_("final word since"), null=True, blank=True)
     resends = models.PositiveIntegerField(_("resends"), default=0)
     """How often the sweep started the loop again and it stayed unheard."""
     late_polls = models.PositiveSmallIntegerField(_("late polls"), default=0)
@@ -247,6 +261,20 @@ class Video(Actions, models.Model):
     def is_finished(self) -> bool:
         """Whether the video has ended: nothing more comes, unless late or after a resume."""
         return self.finished_at is not None
+
+    @property
+    def lacks_link(self) -> bool:
+        """Whether the API calls the video completed, and has given no link that can be used."""
+        return self.status == self.Status.ERROR and self.urlless_polls > 0
+
+    @property
+    def is_ended_by_us(self) -> bool:
+        """Whether the package decided the end, and not the API: the video may still complete.
+
+        It has timed out, it lacks its link, or the API has passed on the upstream's word alone.
+        """
+        is_word = self.status == self.Status.FAILED and self.final_polls > 0
+        return self.status == self.Status.TIMED_OUT or self.lacks_link or is_word
 
     @property
     def begun_at(self) -> datetime:

@@ -190,9 +190,10 @@ class Seedance(Assertions):
         return not self.broker.fetch() and not self._open().exists() and not self._tasks().exists()
 
     def _open(self) -> Any:
-        settled = Q(
-            status__in=(Status.CREATE_UNKNOWN, Status.TIMED_OUT), announced_at__isnull=False
-        )
+        settled = Q(status=Status.CREATE_UNKNOWN, announced_at__isnull=False)
+        # What is asked for late only because the schedule says so goes on for a day.
+        late = Video.objects.ended_by_us().filter(next_poll_at__isnull=True)
+        settled |= Q(pk__in=late.values("pk"), announced_at__isnull=False)
         settled |= Q(finished_at__isnull=False, announced_at__isnull=False, overdue_at__isnull=True)
         return Video.objects.primary().exclude(settled)
 

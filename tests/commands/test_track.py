@@ -68,7 +68,7 @@ def test_several_videos_are_followed_at_once(kit: Seedance, run: Command) -> Non
 
 
 def test_none_of_several_is_followed_where_one_cannot_be(kit: Seedance, run: Command) -> None:
-    ran = run("seedance_track", "task_a", "x" * 300)
+    ran = run("seedance_track", "task_a", "x" * 600)
     assert ran.status == 2
     assert not Video.objects.exists()
     assert not kit.broker.fetch()
@@ -129,7 +129,7 @@ def test_a_timed_out_video_is_resumed(kit: Seedance, run: Command, timed_out: Vi
 
 def test_only_what_timed_out_or_is_lost_is_resumed(kit: Seedance, run: Command) -> None:
     ran = run("seedance_track", str(track_video("task_a").pk), "--resume")
-    assert (ran.status, ran.error) == (2, "Video task_a is queued, not timed out or lost.")
+    assert (ran.status, ran.error) == (2, "Video task_a is queued, and cannot be resumed.")
 
 
 @pytest.mark.parametrize("action", ["--resume", "--give-up"])

@@ -318,3 +318,54 @@ def test_videos_of_a_refused_key_end_an_hour_after_their_deadline(
         kit.advance(120)
         assert not Video.objects.unfinished().exists()
         assert set(Video.objects.values_list("status", flat=True)) == {"timed_out"}
+
+
+# A key that is refused for one create alone.
+
+
+def test_a_401_that_only_creates_get_is_the_refusal_of_that_create(
+    kit: Seedance, caplog: pytest.LogCaptureFixture
+) -> None:
+    follow(kit, 1)
+    kit.run_due()
+    kit.simulator.fault("key_refused", routes=["create"])
+    video = generate_video("A kite")
+    with caplog.at_level(logging.WARNING):
+        kit.advance(120)
+    row = video.current()
+    assert (row.status, row.reason) == ("rejected", "Invalid token")
+    assert row.evidence["create"]["http_status"] == 401
+    assert asked(kit, "create") <= 1 + 3
+    assert not kit.signals("account_refused")
+    assert not caplog.records
+
+
+def test_a_key_that_is_refused_for_creates_and_polls_is_an_incident(kit: Seedance) -> None:
+    follow(kit, 1)
+    kit.run_due()
+    fault = kit.simulator.fault("key_refused")
+    video = generate_video("A kite")
+    kit.advance(300)
+    assert video.current().status == "creating"
+    assert kit.signals("account_refused") == ["account_refused"]
+    kit.simulator.clear(fault)
+    kit.run_until_done()
+    assert video.current().status == "completed"
+
+
+def test_a_balance_that_stays_used_up_is_told_once(
+    kit: Seedance, caplog: pytest.LogCaptureFixture
+) -> None:
+    fault = kit.simulator.fault("create_402")
+    with caplog.at_level(logging.ERROR):
+        for _ in range(3):
+            generate_video("A kite")
+            kit.advance(accounts.NO_QUOTA_PAUSE + 60)
+        assert caplog.text.count("no balance") == 1
+        kit.simulator.clear(fault)
+        generate_video("A kite")
+        kit.run_until_done()
+        kit.simulator.fault("create_402")
+        generate_video("A kite")
+        kit.run_until_done()
+    assert caplog.text.count("no balance") == 2

@@ -85,6 +85,25 @@ def test_signed_out_people_of_a_site_that_asks_for_a_login_get_404_and_no_redire
 # What.
 
 
+def test_what_the_api_said_is_not_for_customers(staff: Client) -> None:
+    told = {"http_status": 451, "code": "secret_code", "words": "secret", "request_id": "r-secret"}
+    evidence = {"create": told, "poll": told, "end": told}
+    reason = "The output may break a rule. Request id: 0217secret"
+    answer = one(staff, make("failed", evidence=evidence, reason=reason))
+    assert "secret" not in answer.text
+    assert answer.json()["reason"] == "The output may break a rule."
+
+
+def test_a_video_without_its_link_is_told_as_one_that_may_still_come(staff: Client) -> None:
+    video = make("error", urlless_polls=4)
+    Video.objects.filter(pk=video.pk).update(overdue_at=video.created_at)
+    said = one(staff, video).json()
+    assert said["label"].startswith("It is made, but there is no link")
+    assert said["poll_after"] == 300
+    Video.objects.filter(pk=video.pk).update(overdue_at=None)
+    assert one(staff, video).json()["poll_after"] is None
+
+
 @pytest.mark.parametrize("status", Video.Status.values)
 def test_no_reply_holds_prompt_key_or_signature(staff: Client, status: str) -> None:
     reason = f"cannot draw {PROMPT}, see https://x.example/?{SIGNATURE} with sk-secret-key"

@@ -31,7 +31,11 @@ class Command(VideoCommand):
         parser.add_argument("video", nargs="+", help="an id at the API, or the pk of a row")
         actions = parser.add_argument_group("actions", "at most one").add_mutually_exclusive_group()
         add = actions.add_argument
-        add("--resume", action="store_true", help="wait again for a timed-out or lost video")
+        add(
+            "--resume",
+            action="store_true",
+            help="wait again for a video that may still come: timed out, lost, or without its link",
+        )
         add(
             "--adopt",
             metavar="API_ID",
@@ -105,7 +109,7 @@ def _tracked(target: Any, options: dict[str, Any]) -> Video:
 def _resumed(target: Any, options: dict[str, Any]) -> Video:
     video = _found(target)
     if not video.resume(options["timeout"]):
-        raise invalid(f"Video {video} is {video.current().status}, not timed out or lost.")
+        raise invalid(f"Video {video} is {video.current().status}, and cannot be resumed.")
     return _with_file(video, options)
 
 
