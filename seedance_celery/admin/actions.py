@@ -18,6 +18,7 @@ from .. import accounts, clock
 from ..exceptions import InvalidRequest
 from ..models import KeptTask, Video
 from ..models.actions import ADOPTABLE, checked_api_id
+from ..protocol import MAX_ID
 from ..sweep import MEMORY
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class AdoptForm(forms.Form):
 
     api_id = forms.CharField(
         label=gettext_lazy("API id"),
-        max_length=255,
+        max_length=MAX_ID,
         widget=forms.TextInput(
             attrs={"class": "vTextField", "autocomplete": "off", "placeholder": "task_…"}
         ),
@@ -86,7 +87,7 @@ class VideoActions:
 
     @admin.action(description=gettext_lazy("Resume"), permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Video]) -> Answer:
-        """Wait again for timed-out and lost videos."""
+        """Wait again for videos that may still come."""
         return self._each(request, queryset, _("Resume"), Video.resume)
 
     @admin.action(description=gettext_lazy("Keep the file"), permissions=["change"])
@@ -256,9 +257,9 @@ def fits(action: str, video: Video) -> bool:
     """Tell whether an action can do anything for a video as it is."""
     status = Video.Status
     if action == "poll_now":
-        return video.is_polled
+        return video.is_polled or video.is_ended_by_us
     if action == "resume":
-        return video.status in (status.TIMED_OUT, status.LOST)
+        return video.is_ended_by_us or video.status == status.LOST
     if action == "store":
         return video.status == status.COMPLETED and not video.file
     if action == "adopt":

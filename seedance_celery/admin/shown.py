@@ -23,10 +23,21 @@ from ..models import AccountState, KeptTask, Video
 from ..redaction import redact
 from ..status import player as playing
 from ..status import shown
+from .said import line, said, support_text
 
 __all__ = [
-    *("age", "bar", "deadline", "file_kept", "holds", "moment", "name", "next_poll", "order"),
-    *("player", "raw_answer", "raw_create", "time_left", "timeline", "times", "waiting"),
+    *("age", "bar", "deadline", "evidence", "file_kept", "for_support", "holds", "moment", "name"),
+    *(
+        "next_poll",
+        "order",
+        "player",
+        "raw_answer",
+        "raw_create",
+        "time_left",
+        "timeline",
+        "times",
+        "waiting",
+    ),
 ]
 
 WAITING_SHOWN = 50
@@ -141,14 +152,26 @@ def times(video: Video) -> SafeString | str:
 
 @admin.display(description=gettext_lazy("last answer"))
 def raw_answer(video: Video) -> SafeString | str:
-    """Return the API's last answer, redacted."""
-    return _raw(video.raw)
+    """Return the API's last answer, redacted; where no link was found, with what may be one."""
+    return _raw(video.raw, keep_links=video.lacks_link)
 
 
 @admin.display(description=gettext_lazy("create's reply"))
 def raw_create(video: Video) -> SafeString | str:
     """Return the reply to the create, redacted."""
     return _raw(video.create_reply)
+
+
+@admin.display(description=gettext_lazy("words"))
+def evidence(video: Video) -> SafeString | str:
+    """Return what the API said when something went wrong."""
+    return said(video.evidence)
+
+
+@admin.display(description=gettext_lazy("copy for support"))
+def for_support(video: Video) -> SafeString:
+    """Return a text to send to the API's support: no prompt, no key and no signed link."""
+    return format_html('<pre class="seedance-raw">{}</pre>', support_text(video))
 
 
 # How they are put.
@@ -200,6 +223,8 @@ def _holds(state: AccountState, now: datetime) -> list[tuple[str, str]]:
         (_("no creates until"), _later(state.creates_hold_until, now)),
     ]
     told = [(words, moment(time)) for words, time in facts if time]
+    if state.evidence:
+        told.append((_("the API said"), line(state.evidence)))
     return [*told, (_("reason"), state.refused_reason)] if state.refused_reason else told
 
 
@@ -207,8 +232,8 @@ def _later(time: datetime | None, now: datetime) -> datetime | None:
     return time if time is not None and time > now else None
 
 
-def _raw(value: Any) -> SafeString | str:
+def _raw(value: Any, *, keep_links: bool = False) -> SafeString | str:
     if value is None:
         return "-"
-    text = json.dumps(redact(value), indent=2, ensure_ascii=False)
+    text = json.dumps(redact(value, keep_links=keep_links), indent=2, ensure_ascii=False)
     return format_html('<pre class="seedance-raw">{}</pre>', text)

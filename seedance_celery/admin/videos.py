@@ -37,7 +37,7 @@ else:
 
 __all__ = ["VideoAdmin"]
 
-_LARGE = ("raw", "create_reply", "history", "images", "metadata", "video_url")
+_LARGE = ("raw", "create_reply", "evidence", "history", "images", "metadata", "video_url")
 
 _FIELDSETS: Any = (
     (None, {"fields": (html.bar, html.player, "reason")}),
@@ -55,14 +55,10 @@ _FIELDSETS: Any = (
     (_("What happened"), {"fields": (html.timeline,)}),
     (_("File"), {"fields": (html.file_kept, "sha256", "store_error")}),
     (
-        _("For support"),
-        {
-            "fields": (
-                *("id", "api_id", "request_id", html.times),
-                *(html.raw_answer, html.raw_create),
-            )
-        },
+        _("What the API said"),
+        {"fields": (html.evidence, html.raw_answer, html.raw_create, html.for_support)},
     ),
+    (_("Ids and times"), {"fields": ("id", "api_id", "request_id", html.times)}),
 )
 
 _TOLD: dict[Any, Callable[[Video], object]] = {
@@ -71,6 +67,7 @@ _TOLD: dict[Any, Callable[[Video], object]] = {
     html.deadline: lambda video: not video.is_finished and video.deadline_at,
     html.timeline: lambda video: video.history,
     html.file_kept: lambda video: video.file,
+    html.evidence: lambda video: video.evidence,
     html.raw_answer: lambda video: video.raw,
     html.raw_create: lambda video: video.create_reply,
 }

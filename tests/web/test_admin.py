@@ -11,6 +11,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils.timezone import localtime
 
+from seedance_celery.admin.said import support_text
 from seedance_celery.models import AccountState, KeptTask, Video
 from tests.web.conftest import person
 from tests.web.rows import PROMPT, SIGNATURE, make, past
@@ -203,6 +204,62 @@ def test_holds_of_the_account_are_shown(boss: Client) -> None:
     html = page(boss, video).text
     assert "held back until" in html
     assert "bad key" in html
+
+
+EVIDENCE = {
+    "create": {
+        "at": "2026-11-30T10:00:00+00:00",
+        "error": "BrokenReply",
+        "http_status": 200,
+        "body": '{"data": "task_PAIDFOR123"}',
+        "ids": ["task_PAIDFOR123"],
+    },
+    "poll": {
+        "at": "2026-11-30T10:01:00+00:00",
+        "over_at": "2026-11-30T10:02:00+00:00",
+        "error": "RequestRefused",
+        "http_status": 451,
+        "code": "fail_to_fetch_task",
+        "upstream_code": "InvalidParameter",
+        "words": f"no role for {PROMPT} <b>",
+        "request_id": "20260205SIHCnxzJ",
+    },
+}
+
+
+def test_what_the_api_said_is_in_one_place_with_a_text_for_support(boss: Client) -> None:
+    html = page(boss, make("failed", evidence=EVIDENCE, request_id="last-id")).text
+    assert "What the API said" in html
+    told, support = html.split("seedance-said")[1], html.split("field-for_support")[1]
+    for part in ("task_PAIDFOR123", "451", "InvalidParameter", "20260205SIHCnxzJ", "&lt;b&gt;"):
+        assert part in told, part
+        assert part in support, part
+    assert "last-id" in support
+    assert PROMPT not in support
+    assert "[redacted]" in support
+
+
+def test_the_text_for_support_holds_no_prompt_key_or_signature() -> None:
+    words = f"{PROMPT} at https://x.example/k.mp4?{SIGNATURE} with sk-secret-key"
+    text = support_text(make("error", evidence={"end": {"api_status": "error", "words": words}}))
+    assert "end: " in text
+    assert not [x for x in (PROMPT, SIGNATURE, "sk-secret") if x in text]
+
+
+def test_an_answer_whose_link_was_not_found_is_shown_with_what_may_be_one(boss: Client) -> None:
+    raw = {"status": "completed", "output": [f"https://x.example/k.mp4?{SIGNATURE}"]}
+    assert SIGNATURE in page(boss, make("error", urlless_polls=4, raw=raw)).text
+    assert SIGNATURE not in page(boss, make("error", raw=raw)).text
+
+
+def test_the_words_of_a_refused_key_are_shown_beside_its_hold(boss: Client) -> None:
+    video = make(account="eu")
+    told = {"http_status": 401, "words": "Invalid token", "request_id": "r-7"}
+    AccountState.objects.create(name="eu", strikes=1, evidence=told)
+    html = page(boss, video).text
+    assert "Invalid token" in html
+    assert "r-7" in html
+    assert boss.get("/admin/seedance_celery/accountstate/eu/change/").status_code == 200
 
 
 @pytest.mark.parametrize("status", Video.Status.values)

@@ -102,7 +102,7 @@ def test_an_id_is_adopted_while_the_api_is_away(boss: Client, seedance: Seedance
     assert video.current().api_id == bought
 
 
-@pytest.mark.parametrize("text", ["", "  ", "task_taken", "x" * 300, "task a"])
+@pytest.mark.parametrize("text", ["", "  ", "task_taken", "x" * 600, "task a"])
 def test_adopt_says_what_is_wrong_with_an_id(boss: Client, text: str) -> None:
     make(api_id="task_taken")
     video = make("create_unknown", api_id=None)
@@ -245,7 +245,7 @@ def test_the_permissions_can_be_given(codename: str) -> None:
     [
         ("in_progress", {"poll_now"}),
         ("completed", {"store"}),
-        ("timed_out", {"resume"}),
+        ("timed_out", {"poll_now", "resume"}),
         ("lost", {"adopt", "resume"}),
         ("failed", set()),
         ("create_unknown", {"adopt", "buy_again", "give_up"}),
@@ -287,3 +287,9 @@ def test_the_confirmation_shows_what_tells_a_video_from_others(boss: Client) -> 
     html = do(boss, "adopt", video).text
     for part in (str(video.pk), "doubao-seedance-2-0", "5 s", "16:9", video.prompt):
         assert part in html, part
+
+
+@pytest.mark.parametrize("ended", [{"urlless_polls": 4}, {"status": "failed", "final_polls": 3}])
+def test_ends_that_were_decided_here_offer_a_way_back(boss: Client, ended: dict[str, Any]) -> None:
+    video = make(**{"status": "error", **ended})
+    assert offered(boss, video) == {"poll_now", "resume"}
