@@ -89,13 +89,16 @@ class Film(models.Model):
     def can_be_tried_again(self) -> bool:
         """Whether another try cannot pay twice for the same film."""
         ends = (Video.Status.FAILED, Video.Status.ERROR, Video.Status.REJECTED)
-        return self.video is not None and self.video.status in ends
+        if self.video is None or self.video.lacks_link:
+            return False
+        return self.video.status in ends
 
     @property
     def can_be_resumed(self) -> bool:
         """Whether the render may still end, though nobody waits any more."""
-        ends = (Video.Status.TIMED_OUT, Video.Status.LOST)
-        return self.video is not None and self.video.status in ends
+        if self.video is None:
+            return False
+        return self.video.is_ended_by_us or self.video.status == Video.Status.LOST
 
 
 class FilmImage(models.Model):

@@ -35,6 +35,7 @@ from .tasks import publish
 
 UNCERTAIN = {
     Video.Status.TIMED_OUT: "Takes too long: nobody waits any more, but it may still come",
+    Video.Status.ERROR: "Made, but without a link so far: it may still come",
     Video.Status.LOST: "The API does not know the film: somebody has to look",
     Video.Status.CREATE_UNKNOWN: "The API's answer was lost: somebody has to look",
 }
@@ -74,6 +75,9 @@ def on_completed(sender: type[Video], video: Video, **kwargs: Any) -> None:
 @receiver([video_failed, video_errored, video_rejected])
 def on_failed(sender: type[Video], video: Video, **kwargs: Any) -> None:
     """Mark the film as failed; give the money back where the errback did not, as it ran before."""
+    if video.lacks_link:
+        on_uncertain(sender, video)
+        return
     # Why, in words for customers, is told by the progress bar.
     _note(video, "Failed")
     for film in Film.objects.of(video).filter(stage=Film.Stage.UNCERTAIN):

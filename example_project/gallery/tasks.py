@@ -7,7 +7,12 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from seedance_celery.exceptions import CreateRejected, VideoErrored, VideoFailed
+from seedance_celery.exceptions import (
+    CreateRejected,
+    VideoErrored,
+    VideoFailed,
+    VideoUrlMissing,
+)
 
 from .models import Film, FilmEvent, Refund
 
@@ -34,8 +39,10 @@ def publish(video: dict[str, Any], film_pk: str) -> None:
 def refund(request: Any, exc: Exception, traceback: Any, film_pk: str) -> None:
     """Give the money back where it is certain that no film comes: an errback.
 
-    A video that timed out, is lost or was perhaps bought may still come: receivers go on with it.
-    A second call changes nothing.
+    A video that timed out, is lost, lacks its link or was perhaps bought may still come: receivers
+    go on with it. A second call changes nothing.
     """
+    if isinstance(exc, VideoUrlMissing):
+        return
     if isinstance(exc, (CreateRejected, VideoFailed, VideoErrored)):
         Refund.objects.get_or_create(film_id=film_pk)

@@ -93,6 +93,7 @@ class GalleryTests(TestCase):
     def test_a_film_that_may_still_come_is_told_and_not_refunded(self) -> None:
         for scenario, words in (
             ("stuck", "Takes too long: nobody waits any more, but it may still come"),
+            ("completed_without_url", "Made, but without a link so far: it may still come"),
             ("create_dropped", "The API's answer was lost: somebody has to look"),
         ):
             with self.subTest(scenario):
