@@ -71,6 +71,8 @@ class Model:
     """Exact sizes to offer; others pass, too."""
     max_images: int | None = None
     """The most images of one create, where a limit is known; CometAPI documents none."""
+    content: bool = False
+    """Whether its videos have no link and are loaded from `/v1/videos/{id}/content` by the key."""
 
 
 CATALOG: Mapping[str, Model] = MappingProxyType(
@@ -89,8 +91,8 @@ CATALOG: Mapping[str, Model] = MappingProxyType(
 def extended(setting: Mapping[str, Any]) -> dict[str, Model]:
     """Return the table with the models of a setting added or replaced.
 
-    A model is a dict such as `{"seconds": (4, 15), "images": True}`; `sizes` and `max_images` may
-    be given, too. Raises ValueError that says what to write.
+    A model is a dict such as `{"seconds": (4, 15), "images": True}`; `sizes`, `max_images` and
+    `content` may be given, too. Raises ValueError that says what to write.
     """
     return {**CATALOG, **{name: _model(name, limits) for name, limits in setting.items()}}
 
@@ -99,16 +101,21 @@ def _model(name: Any, limits: Any) -> Model:
     _require(isinstance(name, str) and name.strip(), f"has a model id that is not a text: {name!r}")
     example = '{"seconds": (4, 15), "images": True}'
     _require(isinstance(limits, Mapping), f"{name!r} must be a dict such as {example}")
-    unknown = set(limits) - {"seconds", "images", "sizes", "max_images"}
+    unknown = set(limits) - {"seconds", "images", "sizes", "max_images", "content"}
     _require(not unknown, f"{name!r} has unknown limits: {', '.join(sorted(map(str, unknown)))}")
-    images = limits.get("images", False)
-    _require(isinstance(images, bool), f"{name!r}: images must be True or False")
     return Model(
         seconds=_seconds_range(name, limits.get("seconds")),
-        images=images,
+        images=_flag(name, "images", limits),
+        content=_flag(name, "content", limits),
         sizes=_sizes(name, limits.get("sizes", _SIZES)),
         max_images=_max_images(name, limits.get("max_images")),
     )
+
+
+def _flag(name: str, limit: str, limits: Mapping[str, Any]) -> bool:
+    value = limits.get(limit, False)
+    _require(isinstance(value, bool), f"{name!r}: {limit} must be True or False")
+    return bool(value)
 
 
 def _require(is_right: object, message: str) -> None:

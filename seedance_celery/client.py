@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 from requests import Response
 
 from . import __version__
-from .adapter import ApiRequest, ApiSession
+from .adapter import ApiRequest, ApiSession, Headers
 from .addresses import is_loopback_host
 from .catalog import CATALOG, DEFAULT_MODEL, Model, validate_create
 from .connection import Address, Limits
@@ -121,13 +121,24 @@ class Client:
         Best effort, for after `failed` or `error`: users have seen that `…/content` answers with
         "current status: VIOLATION" then. A 2xx body is not read. Raises no `ApiError`.
         """
-        url = f"{self._url(api_id)}/content"
+        url = self.content_url(api_id)
         try:
             reply = self._send(self._get(url, self._key(), api_id, reads_success=False))
         except ApiError:
             return ""
         told = complaint_in(json_object(reply.content)) if reply.status_code >= 400 else None
         return MODERATION if told and "VIOLATION" in told.message.upper() else ""
+
+    def content_url(self, api_id: str) -> str:
+        """Return where the API serves the file of a model that has no links: it takes the key."""
+        return f"{self._url(api_id)}/content"
+
+    def content_headers(self) -> Mapping[str, str]:
+        """Return the headers that carry the key to `content_url`; they belong to no other address.
+
+        Their repr shows no value. Raises `KeyMissing` where there is no key.
+        """
+        return Headers({"Authorization": f"Bearer {self._key().text}"})
 
     def close(self) -> None:
         """Close the kept connections. The client can be used again."""

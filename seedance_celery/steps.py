@@ -9,6 +9,7 @@ import dataclasses
 from datetime import datetime, timedelta
 from typing import Any
 
+from .conf import get_settings
 from .exceptions import ApiError, TaskNotExist
 from .models import Video
 from .protocol import VideoTask, redact
@@ -86,6 +87,9 @@ def _on_completed(video: Video, task: VideoTask, changes: dict[str, Any], now: d
     if task.video_url:
         changes |= {"progress": 100, "video_url": task.video_url}
         return _end(changes, Status.COMPLETED, now, "")
+    if _has_content_route(video, task):
+        changes |= {"progress": 100, "video_url": ""}
+        return _end(changes, Status.COMPLETED, now, "")
     changes["urlless_polls"] = video.urlless_polls + 1
     if video.urlless_polls >= URLLESS_POLLS:
         return _end(changes, Status.ERROR, now, "completed without a URL")
@@ -93,6 +97,13 @@ def _on_completed(video: Video, task: VideoTask, changes: dict[str, Any], now: d
     if _is_over(video, now):
         return _time_out(changes, now)
     return Step(changes, event)
+
+
+def _has_content_route(video: Video, task: VideoTask) -> bool:
+    """Tell whether the file of a video is loaded with the key, so that no link comes."""
+    models = get_settings().models
+    known = (models.get(name) for name in (video.model, task.model))
+    return any(model.content for model in known if model is not None)
 
 
 def _on_work(video: Video, task: VideoTask, changes: dict[str, Any], now: datetime) -> Step:
