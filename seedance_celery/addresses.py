@@ -59,9 +59,12 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     return address.is_global
 
 
-def resolve(host: str, port: int, *, allow_loopback: bool = False) -> Sequence[Endpoint]:
+def resolve(
+    host: str, port: int, *, allow_loopback: bool = False, allow_private: bool = False
+) -> Sequence[Endpoint]:
     """Resolve a host and return the endpoints that may be connected to, in the resolver's order.
 
+    With `allow_private` that is all of them: for the API's own address, which the project chose.
     Raises `AddressRefused` where there are only others, OSError where the name has none.
     """
     try:
@@ -71,7 +74,7 @@ def resolve(host: str, port: int, *, allow_loopback: bool = False) -> Sequence[E
     allowed = [
         (family, cast("tuple[str | int, ...]", address))
         for family, _, _, _, address in answers
-        if _is_allowed(str(address[0]), allow_loopback)
+        if allow_private or _is_allowed(str(address[0]), allow_loopback)
     ]
     if not allowed:
         raise AddressRefused(f"{host} leads to an address that is not public.", host)

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 from requests import Response
 
 from . import __version__
-from .adapter import ApiRequest, ApiSession
+from .adapter import ApiRequest, ApiSession, Headers
 from .addresses import is_loopback_host
 from .catalog import CATALOG, DEFAULT_MODEL, Model, validate_create
 from .connection import Address, Limits
@@ -132,6 +132,13 @@ class Client:
     def content_url(self, api_id: str) -> str:
         """Return where the API serves the file of a model that has no links: it takes the key."""
         return f"{self._url(api_id)}/content"
+
+    def content_headers(self) -> Mapping[str, str]:
+        """Return the headers that carry the key to `content_url`; they belong to no other address.
+
+        Their repr shows no value. Raises `KeyMissing` where there is no key.
+        """
+        return Headers({"Authorization": f"Bearer {self._key().text}"})
 
     def close(self) -> None:
         """Close the kept connections. The client can be used again."""

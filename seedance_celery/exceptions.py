@@ -45,6 +45,7 @@ __all__ = [
     "TaskNotExist",
     "TransientError",
     "UrlExpired",
+    "UrlOutdated",
     "VideoEnded",
     "VideoErrored",
     "VideoFailed",
@@ -271,7 +272,15 @@ class DownloadError(SeedanceError):
 
 
 class UrlExpired(DownloadError):
-    """The host refuses the URL (400, 401, 403, 404, 410): retrieve the video for a new one."""
+    """The host refuses the URL (400, 401, 403, 404, 410): retrieve the video for a new one.
+
+    In the first minutes of a URL, or before its own expiry, the file may not be there yet: then
+    try again for some minutes before that.
+    """
+
+
+class UrlOutdated(UrlExpired):
+    """The host says in so many words that the URL has expired."""
 
 
 class DownloadInterrupted(DownloadError):
@@ -283,7 +292,7 @@ class DownloadChanged(DownloadInterrupted):
 
 
 class DownloadRefused(DownloadError):
-    """Final: another attempt would end the same way."""
+    """Another attempt would end the same way, unless the file is not there yet."""
 
 
 class NotAVideo(DownloadRefused):

@@ -3,6 +3,8 @@
 On `http.client`, like the API's transport, and on a connection made for this one request: there is
 no session that could add a key, a cookie, `.netrc` or a proxy, and no layer that quotes the URL
 anew, which breaks some signatures. Redirects are followed here, each hop judged like the first.
+The one exception is the API's own address, where the first request may carry the key: that address
+is the project's choice and is not judged, and no redirect takes the key along.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any, cast
@@ -65,14 +68,20 @@ class Route:
     redirects: int
     allow_loopback: bool
     tls: ssl.SSLContext = field(repr=False)
+    own_headers: Mapping[str, str] | None = field(default=None, repr=False)
+    """Headers for the API's own address, which the URL then is. No redirect carries them on."""
 
 
 class Body:
     """A reply whose body is read as it comes."""
 
-    def __init__(self, response: HTTPResponse, connection: _Connection) -> None:
+    def __init__(
+        self, response: HTTPResponse, connection: _Connection, *, is_redirected: bool = False
+    ) -> None:
         self.status = response.status
         self.host = connection.host
+        self.is_redirected = is_redirected
+        """Whether it comes from elsewhere than the URL says."""
         self.length = response.length
         """Bytes that the body has by its `Content-Length`; None where there is none."""
         self.is_framed = response.chunked or response.length is not None
@@ -83,6 +92,20 @@ class Body:
     def header(self, name: str) -> str:
         """Return a header's value without white space around it; empty where it is not there."""
         return (self._response.getheader(name) or "").strip()
+
+    def headers(self) -> dict[str, str]:
+        """Return all headers by lower-case name."""
+        return {name.lower(): value for name, value in self._response.getheaders()}
+
+    def start(self, size: int) -> bytes:
+        """Return about the first `size` bytes of a body, for what is not a file; never raises."""
+        start = b""
+        with suppress(DownloadInterrupted):
+            for piece in self:
+                start += piece
+                if len(start) >= size:
+                    break
+        return start[:size]
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the body as it comes. Raises `DownloadInterrupted` where it breaks off."""
@@ -115,8 +138,8 @@ def fetch(url: str, headers: Mapping[str, str], route: Route) -> Body:
     Raises `AddressRefused` for a URL or redirect that may not be followed and
     `DownloadInterrupted` where no reply came.
     """
-    for _ in range(route.redirects + 1):
-        body = _exchange(url, headers, route)
+    for hop in range(route.redirects + 1):
+        body = _exchange(url, headers, route, is_redirected=hop > 0)
         if body.status not in REDIRECTS:
             return body
         body.close()
@@ -150,14 +173,18 @@ def _next_url(url: str, body: Body) -> str:
     return target
 
 
-def _exchange(url: str, headers: Mapping[str, str], route: Route) -> Body:
+def _exchange(url: str, headers: Mapping[str, str], route: Route, *, is_redirected: bool) -> Body:
     host, port, is_secure, path = _parts(url)
+    own = None if is_redirected else route.own_headers
+    sent = {"User-Agent": USER_AGENT, **headers, **(own or {})}
     connection: _Connection | None = None
     try:
-        endpoints = resolve(host, port, allow_loopback=route.allow_loopback)
+        endpoints = resolve(
+            host, port, allow_loopback=route.allow_loopback, allow_private=own is not None
+        )
         connection = _Connection(host, port, is_secure, endpoints, route)
-        connection.request("GET", path, headers={"User-Agent": USER_AGENT, **headers})
-        return Body(connection.getresponse(), connection)
+        connection.request("GET", path, headers=sent)
+        return Body(connection.getresponse(), connection, is_redirected=is_redirected)
     except (OSError, HTTPException, ValueError) as error:
         _close(connection)
         raise interrupted(host, _cause(error)) from None

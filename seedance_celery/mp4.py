@@ -11,6 +11,14 @@ __all__ = ["HEAD", "BoxWalk", "is_mp4"]
 HEAD = 12
 """Bytes that `is_mp4` needs."""
 _SHORT, _LONG = 8, 16
+_CONTENT = frozenset({b"moov", b"mdat", b"moof"})
+"""The boxes that hold the film. A file that lacks a part of one of these does not play."""
+_KNOWN = _CONTENT | frozenset(
+    {
+        *(b"ftyp", b"styp", b"free", b"skip", b"wide", b"uuid", b"udta", b"meta", b"meco"),
+        *(b"mfra", b"sidx", b"ssix", b"prft", b"emsg", b"pdin", b"pnot"),
+    }
+)
 
 
 def is_mp4(head: bytes) -> bool:
@@ -21,19 +29,32 @@ def is_mp4(head: bytes) -> bool:
 class BoxWalk:
     """Follows the outermost boxes of a file that comes in pieces, to see whether it is whole.
 
-    This finds the truncated file that no length gave away. It gives up at the first thing that
-    does not look like a box: some files have bytes of their own at the end.
+    This finds the truncated file that no length gave away. Some files have bytes of their own
+    behind the last box, so what begins like no known box is no part of the film once its `mdat`
+    has come to an end, and the walk stops at the first thing that cannot be a box.
     """
 
     def __init__(self) -> None:
         self._left = 0
         self._head = b""
+        self._kind = b""
+        self._whole: set[bytes] = set()
         self._is_lost = False
 
     @property
     def is_cut(self) -> bool:
-        """Whether the file as seen so far ends within a box."""
-        return not self._is_lost and self._left > 0
+        """Whether the file as seen so far ends within a box that belongs to it."""
+        if self._is_lost or self._left <= 0:
+            return False
+        return self._kind in _KNOWN or b"mdat" not in self._whole
+
+    @property
+    def is_film(self) -> bool:
+        """Whether a whole film has been seen, whatever the host says about more bytes.
+
+        Only a file with one `moov` and no fragments tells that: another `moof` could always come.
+        """
+        return {b"moov", b"mdat"} <= self._whole and b"moof" not in self._whole and not self.is_cut
 
     def feed(self, chunk: bytes) -> None:
         """Walk over the next piece of the file."""
@@ -43,6 +64,7 @@ class BoxWalk:
                 step = min(self._left, len(view))
                 self._left -= step
                 view = view[step:]
+                self._end_box()
             else:
                 view = self._read_head(view)
 
@@ -61,5 +83,11 @@ class BoxWalk:
         if size == 1:
             size = int.from_bytes(self._head[_SHORT:], "big")
         self._is_lost = size < len(self._head) or not kind.isascii() or not kind.isalnum()
-        self._left = size - len(self._head)
+        self._kind = kind
+        self._left = 0 if self._is_lost else size - len(self._head)
         self._head = b""
+        self._end_box()
+
+    def _end_box(self) -> None:
+        if not self._left and not self._is_lost:
+            self._whole.add(self._kind)

@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import storages
 from django.db import Error, transaction
 
 from . import accounts, cadence, clock, results, signals
-from .conf import UnknownAccount, get_settings, is_loopback
+from .conf import get_settings
 from .exceptions import (
+    AddressRefused,
     ApiError,
     DownloadError,
     DownloadInterrupted,
+    FileTooLarge,
+    InvalidRequest,
+    KeyMissing,
+    KeyRefused,
+    RateLimited,
     SeedanceError,
     StoreFailed,
+    TransientError,
     UrlExpired,
+    UrlOutdated,
 )
 from .heartbeat import Heartbeat
 from .models import KeptTask, Video
 from .models.kept import store_id
 from .redaction import redact_text
+from .sources import has_source, is_content, new_download
+from .store_lease import StoreLease
 from .storing import StoredFile, discard, store, upload_name
 from .task_types import StoreResult
+from .tries import Tries
+
+if TYPE_CHECKING:
+    from .download import Download
 
 __all__ = ["keep_file"]
 
@@ -36,6 +51,8 @@ Status = Video.Status
 
 PATIENCE = timedelta(hours=24)
 """How long after a video's end its file is tried for: about as long as a link can live."""
+LONGEST_PAUSE_AT_FIRST = 60.0
+"""Seconds between two looks for a file that is not there yet."""
 LONGEST_PAUSE = 600.0
 """Seconds between two tries at most: each may download the whole file."""
 NOT_YET = "not stored yet"
@@ -50,7 +67,10 @@ def keep_file(video: Video) -> StoreResult | StoreFailed | float:
         return results.store_result(video)
     if video.status != Status.COMPLETED:
         return results.store_failure(video, f"the video is {video.status}, not completed")
-    lease = _Lease(_rows(video))
+    wait = _tries(video).wait(video.now) or _held(video)
+    if wait is not None:
+        return wait
+    lease = StoreLease(_rows(video))
     if not lease.take():
         return get_settings().poll_countdown[0]
     try:
@@ -64,47 +84,20 @@ def _rows(video: Video) -> Any:
     return Video.objects.using(video.db).filter(pk=video.pk)
 
 
-class _Lease:
-    """The right to download a video, for one process at a time, however many tasks want its file.
-
-    It is held while the row has the time that was last written: whoever lost it leaves another's.
-    """
-
-    def __init__(self, rows: Any) -> None:
-        self._rows = rows
-        self._until: datetime | None = None
-
-    def take(self) -> bool:
-        return self._extend(self._rows.exclude(store_lease_until__gt=clock.now()))
-
-    def renew(self) -> bool:
-        return self._extend(self._held())
-
-    def release(self) -> None:
-        self._held().update(store_lease_until=None)
-
-    def _held(self) -> Any:
-        return self._rows.filter(store_lease_until=self._until)
-
-    def _extend(self, rows: Any) -> bool:
-        until = self._rows.values_list(clock.after(get_settings().resend_after), flat=True).first()
-        won = bool(rows.update(store_lease_until=until))
-        if won:
-            self._until = until
-        return won
-
-
-def _keep(video: Video, *, is_renewed: bool = False) -> StoreResult | StoreFailed | float:
+def _keep(video: Video) -> StoreResult | StoreFailed | float:
+    if not has_source(video):
+        return _rescue(video, _tries(video), "the API gave no link to it")
+    if verdict := _tries(video).verdict:
+        # Nothing more is downloaded before the API has said whether there is a new link.
+        return _rescue(video, _tries(video), verdict)
     try:
-        return _done(video, _stored(video))
-    except UrlExpired:
-        if is_renewed:
-            return _failed(video, "the link has expired, and the new one does not work either")
-        return _rescue(video)
-    except DownloadInterrupted as error:
-        return _later(video, error, error.retry_after)
-    except (DownloadError, SuspiciousFileOperation) as error:
+        return _fetched(video, new_download(video))
+    except ApiError as error:
+        return _unserved(video, error)
+    except (AddressRefused, FileTooLarge, InvalidRequest, SuspiciousFileOperation) as error:
         return _failed(video, str(error))
+    except DownloadError as error:
+        return _absent(video, error)
     except Error:
         raise
     except Exception as error:  # noqa: BLE001  (a cloud's storage raises errors of its own)
@@ -112,50 +105,135 @@ def _keep(video: Video, *, is_renewed: bool = False) -> StoreResult | StoreFaile
         return _later(video, error, None)
 
 
-def _stored(video: Video) -> StoredFile:
+def _fetched(video: Video, download: Download) -> StoreResult | StoreFailed | float:
     settings = get_settings()
-    connect, read = settings.request_timeout
-    # Not before it is needed: a web process downloads nothing.
-    from .download import Download, DownloadLimits
-
-    limits = DownloadLimits(
-        max_size=settings.max_file_size, connect=connect, read=read, total=settings.store_timeout
-    )
     name = upload_name(settings.upload_to, video, video.finished_at or video.created_at)
-    download = Download(video.video_url, limits, allow_loopback=_is_local(video))
     # Not `video.file.storage`: that one hides its class, which says how a file is saved.
-    return store(download, storages[settings.storage], name, max_length=500)
-
-
-def _is_local(video: Video) -> bool:
-    # The simulator's links lead to this machine; the real API's never may.
     try:
-        account = get_settings().account(video.account)
-    except UnknownAccount:  # removed since; a signed link needs no key
-        return False
-    return account.is_local and is_loopback(video.video_url)
+        kept = store(download, storages[settings.storage], name, max_length=500)
+    except DownloadInterrupted as error:
+        return _broken_off(video, download, error)
+    return _done(video, kept)
 
 
-def _rescue(video: Video) -> StoreResult | StoreFailed | float:
+def _held(video: Video) -> float | None:
+    """Return the seconds for which the key is held back, where the file is fetched with it."""
+    if not is_content(video) or not video.troubled:
+        return None
+    return accounts.wait_for(video.account, video.now)
+
+
+def _tries(row: Video) -> Tries:
+    return Tries.read(row.store_tries, row.now)
+
+
+def _absent(video: Video, error: DownloadError | ApiError) -> StoreResult | StoreFailed | float:
+    """Decide what follows where the link brought no file: it may only not be there yet."""
+    row = video.current()
+    tries = _tries(row).absent(row.now)
+    may_come = tries.may_come(video.video_url, video.finished_at, row.now)
+    # Where the host says that the link has expired, or the API that the key is none, that is
+    # looked into before all else.
+    is_doubted = isinstance(error, (UrlOutdated, KeyRefused)) and not tries.is_reread
+    if may_come and not is_doubted:
+        return _soon(video, tries, error)
+    return _rescue(video, tries, _reason_of_absence(error), error)
+
+
+def _soon(video: Video, tries: Tries, error: DownloadError | ApiError) -> float:
+    logger.info("The file of video %s is not there yet (%s)", video, type(error).__name__)
+    pause = error.retry_after or min(_pause(tries.absent_for), LONGEST_PAUSE_AT_FIRST)
+    return _write(video, tries, pause)
+
+
+def _write(video: Video, tries: Tries, pause: float) -> float:
+    """Keep what the tries came to, and when the next one is due; return the seconds until then."""
+    _rows(video).update(store_tries=tries.again_in(pause).as_json())
+    return pause
+
+
+def _reason_of_absence(error: DownloadError | ApiError) -> str:
+    if isinstance(error, UrlExpired) and not isinstance(error, UrlOutdated):
+        return f"the link does not work ({error.host} answered {error.http_status})"
+    return "the link has expired" if isinstance(error, UrlOutdated) else str(error).rstrip(".")
+
+
+def _rescue(
+    video: Video, tries: Tries, reason: str, error: DownloadError | ApiError | None = None
+) -> StoreResult | StoreFailed | float:
     """Ask the API once for a new link; the same one means that the old has died for good."""
     row = video.current()
-    held = accounts.wait_for(row.account, row.now) if row.troubled else None
+    tries = tries.again_asked(row.now)
+    _rows(video).update(store_tries=tries.as_json())
+    if tries.is_renewed(row.now):
+        return _give_up(video, tries, f"{reason}, and so it was with the link before")
+    held = accounts.wait_for(row.account, row.now) if row.troubled else _too_soon(row)
     if held is not None:
         return held
+    _rows(video).update(asked_at=clock.now())
     try:
         task = accounts.client_of(row.account).retrieve(row.api_id or "")
-    except ApiError as error:
-        return _later(video, error, accounts.learn(row, error) or error.retry_after)
+    except ApiError as refused:
+        return _later(video, refused, accounts.learn(row, refused) or refused.retry_after)
     accounts.learn(row, task)
     if not task.video_url or task.video_url == video.video_url:
-        return _failed(video, "the link has expired, and the API has no new one")
-    _rows(video).update(video_url=task.video_url, history=video.noted("a new link"))
+        tries = replace(tries, is_reread=True)
+        if error is not None and tries.may_come(video.video_url, video.finished_at, row.now):
+            return _soon(video, tries, error)
+        return _give_up(video, tries, f"{reason}, and the API has no new link")
+    video.store_tries = tries.renewed(row.now).as_json()
+    changes = {"video_url": task.video_url, "store_tries": video.store_tries}
+    _rows(video).update(**changes, history=row.noted("a new link"))
     video.video_url = task.video_url
-    return _keep(video, is_renewed=True)
+    return _keep(video)
 
 
-def _later(video: Video, error: Exception, retry_after: float | None) -> StoreFailed | float:
-    age = video.now - (video.finished_at or video.now)
+def _give_up(video: Video, tries: Tries, reason: str) -> StoreFailed:
+    _rows(video).update(store_tries=tries.given_up().as_json())
+    return _failed(video, reason)
+
+
+def _too_soon(row: Video) -> float | None:
+    """Return the seconds until the API may be asked for this video again; None for at once."""
+    if row.asked_at is None:
+        return None
+    left = get_settings().poll_countdown[0] - (row.now - row.asked_at).total_seconds()
+    return left if left > 0 else None
+
+
+def _unserved(video: Video, error: ApiError) -> StoreResult | StoreFailed | float:
+    """Decide what follows where the API itself was asked for the file and refused it."""
+    if isinstance(error, (RateLimited, KeyMissing)):
+        return _later(video, error, accounts.learn(video.current(), error))
+    if isinstance(error, TransientError):
+        return _later(video, error, error.retry_after)
+    # A refused key is an incident only where a retrieve is refused as well, which follows.
+    return _absent(video, error)
+
+
+def _broken_off(
+    video: Video, download: Download, error: DownloadInterrupted
+) -> StoreResult | StoreFailed | float:
+    """Decide what follows where a download broke off: at the same byte again and again, or not."""
+    row = video.current()
+    tries = _tries(row).broken_off(
+        row.now, download.size, download.received, download.declared_size
+    )
+    if tries.verdict:
+        return _rescue(video, tries, tries.verdict)
+    outcome = _later(row, error, error.retry_after, tries.since)
+    return _write(video, tries, outcome) if isinstance(outcome, float) else outcome
+
+
+def _later(
+    video: Video, error: Exception, retry_after: float | None, since: datetime | None = None
+) -> StoreFailed | float:
+    """Come back to a host, a storage or an API that is unwell, for a day; then give up.
+
+    `since` is when that began, where it is known; else the video's end counts.
+    """
+    begun = max(filter(None, (video.finished_at, since)), default=video.now)
+    age = video.now - begun
     if age > PATIENCE:
         return _failed(video, _reason(error))
     logger.info("The file of video %s comes later (%s)", video, type(error).__name__)
@@ -191,6 +269,7 @@ def _done(video: Video, kept: StoredFile) -> StoreResult:
         "file_size": kept.size,
         "sha256": kept.sha256,
         "store_error": "",
+        "store_tries": None,
     }
     row = video.current()
     if _rows(video).filter(file="").update(**changes, history=row.noted("stored")):

@@ -218,6 +218,8 @@ class Video(Actions, models.Model):
     store_wanted = models.BooleanField(_("store when completed"), default=False)
     store_lease_until = models.DateTimeField(_("store lease until"), null=True, blank=True)
     store_error = models.CharField(_("store error"), max_length=300, blank=True)
+    store_tries = models.JSONField(_("store tries"), null=True, blank=True)
+    """What the downloads that brought no file came to so far, in times and numbers (`tries`)."""
 
     history = models.JSONField(_("history"), default=list, blank=True)
     """What changed when, for people: `[time, event]`, the newest last, capped."""

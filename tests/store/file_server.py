@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ..unit.scripted_server import Peer, Received, Script, ScriptedServer, reply
 
-__all__ = ["chunked", "cut", "file_server", "head", "mp4", "ranged", "redirect", "whole"]
+__all__ = ["chunked", "cut", "file_server", "film", "head", "mp4", "ranged", "redirect", "whole"]
 
 ETAG = '"one"'
 RANGE = re.compile(r"bytes=(\d+)-")
@@ -20,6 +20,11 @@ def mp4(size: int, seed: int = 1) -> bytes:
     start = (24).to_bytes(4, "big") + b"ftypisom" + bytes(4) + b"isommp42"
     content = random.Random(seed).randbytes(size - len(start) - 8)
     return start + (len(content) + 8).to_bytes(4, "big") + b"mdat" + content
+
+
+def film(size: int, seed: int = 1) -> bytes:
+    """Return `size` bytes of an MP4 with pictures and, behind them, an index."""
+    return mp4(size - 108, seed) + (108).to_bytes(4, "big") + b"moov" + bytes(100)
 
 
 def file_server(*steps: Script, tls: ssl.SSLContext | None = None) -> ScriptedServer:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,13 +20,15 @@ from seedance_celery.exceptions import (
     FileTooLarge,
     NotAVideo,
     UrlExpired,
+    UrlOutdated,
 )
 
 from ..unit.scripted_server import Peer, Received, Script, reply
 from .conftest import Authority, NewDownload
-from .file_server import chunked, cut, file_server, head, mp4, refuse, whole
+from .file_server import chunked, cut, file_server, film, head, mp4, refuse, whole
 
 VIDEO = mp4(50_000)
+FILM = film(50_000)
 SECRET = "Signature=c2VjcmV0"
 
 
@@ -99,8 +104,9 @@ def test_file_comes_over_tls_from_the_named_host(
         whole(b"<Error/>", content_type="application/xml"),
         whole(b'{"error":{}}', content_type="application/json"),
         whole(b"<html>" + bytes(100), content_type="video/mp4"),
-        whole(VIDEO, content_type="text/html"),
-        whole(VIDEO, content_encoding="gzip"),
+        whole(gzip.compress(b"<html>" + bytes(100)), content_encoding="gzip"),
+        whole(gzip.compress(VIDEO)[:20] + b"?" * 500, content_encoding="gzip"),
+        whole(b"\x8b\x5b\x80" + bytes(100), content_encoding="br"),
         whole(b"\0\0\0\x18ftyp"),
         whole(b""),
     ],
@@ -109,8 +115,9 @@ def test_file_comes_over_tls_from_the_named_host(
         "xml",
         "json",
         "html called a video",
-        "video called html",
-        "compressed",
+        "compressed page",
+        "damaged compression",
+        "unknown compression",
         "too short",
         "empty",
     ],
@@ -120,10 +127,115 @@ def test_page_served_with_200_is_not_a_video(new_download: NewDownload, step: Sc
         taken(new_download(server.url))
 
 
-@pytest.mark.parametrize("kind", ["video/mp4", "application/octet-stream", "binary/octet-stream"])
-def test_type_that_may_be_a_video_is_taken(new_download: NewDownload, kind: str) -> None:
+KINDS = (
+    *("video/mp4", "application/octet-stream", "binary/octet-stream", "text/plain", "text/html"),
+    *("application/json", "application/xml", "", "video/mp4; charset=utf-8", "nonsense"),
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_video_is_taken_whatever_type_it_is_called(new_download: NewDownload, kind: str) -> None:
     with file_server(whole(VIDEO, content_type=kind)) as server:
         assert taken(new_download(server.url)) == VIDEO
+
+
+LABELS = (
+    *("aws-chunked", "AWS-Chunked", "identity", "binary", "none", "utf-8", "UTF-8, aws-chunked"),
+    *("application/octet-stream", "video/mp4", "8bit", ",", "gzip", "br", "aws-chunked,gzip"),
+)
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_plain_video_is_taken_whatever_its_coding_is_called(
+    new_download: NewDownload, label: str
+) -> None:
+    with file_server(whole(VIDEO, content_encoding=label)) as server:
+        assert taken(new_download(server.url)) == VIDEO
+
+
+PACKED = [
+    pytest.param(gzip.compress(VIDEO), "gzip", id="gzip"),
+    pytest.param(gzip.compress(VIDEO), "", id="gzip without a label"),
+    pytest.param(gzip.compress(VIDEO), "aws-chunked,x-gzip", id="gzip beside no coding"),
+    pytest.param(zlib.compress(VIDEO), "deflate", id="deflate"),
+]
+
+
+@pytest.mark.parametrize(("body", "label"), PACKED)
+def test_compressed_video_is_unpacked(new_download: NewDownload, body: bytes, label: str) -> None:
+    with file_server(whole(body, content_encoding=label)) as server:
+        download = new_download(server.url)
+        assert taken(download) == VIDEO
+    assert (download.size, download.sha256) == (50_000, hashlib.sha256(VIDEO).hexdigest())
+
+
+def test_compressed_video_is_bounded_as_any_other(new_download: NewDownload) -> None:
+    bomb = gzip.compress(VIDEO[:24] + (2**31).to_bytes(4, "big") + b"mdat" + bytes(30_000_000))
+    assert len(bomb) < 100_000
+    with file_server(whole(bomb, content_encoding="gzip")) as server:
+        download = new_download(server.url, max_size=1_000_000)
+        with pytest.raises(FileTooLarge):
+            taken(download)
+    assert download.size <= 1_000_000
+
+
+def test_compressed_video_that_breaks_off_is_fetched_again_from_its_start(
+    new_download: NewDownload,
+) -> None:
+    packed = gzip.compress(VIDEO)
+    steps = cut(packed, 30_000, content_encoding="gzip"), whole(packed, content_encoding="gzip")
+    with file_server(*steps) as server:
+        assert taken(new_download(server.url)) == VIDEO
+    assert all("range" not in got.headers for got in server.requests)
+
+
+def test_compressed_video_that_lacks_its_end_is_no_whole_file(new_download: NewDownload) -> None:
+    packed = gzip.compress(VIDEO)[:-20]
+    with file_server(whole(packed)) as server, pytest.raises(DownloadInterrupted):
+        taken(new_download(server.url))
+
+
+@pytest.mark.parametrize("tail", [b"JUNKJUNKJUNK", b"\r\n", bytes(64), b"--boundary--\r\n"])
+@pytest.mark.parametrize("serve", [whole, chunked])
+def test_bytes_behind_the_last_box_are_kept_with_the_file(
+    new_download: NewDownload, serve: Callable[..., Script], tail: bytes
+) -> None:
+    with file_server(serve(FILM + tail)) as server:
+        assert taken(new_download(server.url)) == FILM + tail
+
+
+@pytest.mark.parametrize("more", [1, 12, 5_000])
+@pytest.mark.parametrize("is_range_taken", [True, False])
+def test_length_that_is_a_little_too_long_does_not_cost_the_film(
+    new_download: NewDownload, more: int, is_range_taken: bool
+) -> None:
+    told = len(FILM) + more
+
+    def step(peer: Peer, received: Received) -> None:
+        if is_range_taken and "range" in received.headers:
+            peer.send(reply(b"", 416, {"Content-Range": f"bytes */{len(FILM)}"}))
+        else:
+            peer.send(head(etag='"one"', content_length=told) + FILM)
+        peer.close()
+
+    with file_server(step) as server:
+        download = new_download(server.url)
+        assert taken(download) == FILM
+    assert download.received <= (1 if is_range_taken else 2) * len(FILM)
+
+
+def test_length_that_is_far_too_long_is_believed(new_download: NewDownload) -> None:
+    step = whole(FILM, content_length=len(FILM) + 1_000_000)
+    with file_server(step) as server, pytest.raises(DownloadInterrupted):
+        taken(new_download(server.url))
+
+
+def test_film_that_breaks_off_once_at_the_end_of_a_box_is_not_taken_for_whole(
+    new_download: NewDownload,
+) -> None:
+    longer = FILM + (1008).to_bytes(4, "big") + b"udta" + bytes(1000)
+    with file_server(cut(longer, len(FILM)), whole(longer)) as server:
+        assert taken(new_download(server.url)) == longer
 
 
 def test_head_in_single_bytes_is_recognised(new_download: NewDownload) -> None:
@@ -144,7 +256,43 @@ def test_refused_link_asks_for_a_new_one(new_download: NewDownload, status: int)
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("status", [202, 204, 206, 408, 425, 429, 500, 502, 503, 504, 524])
+@pytest.mark.parametrize("status", [400, 401, 403, 410])
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>",
+        b"<Error><Code>ExpiredToken</Code></Error>",
+        b'{"message":"URL expired"}',
+    ],
+)
+def test_link_that_the_host_calls_expired_is_told_apart(
+    new_download: NewDownload, status: int, words: bytes
+) -> None:
+    step: Script = lambda peer, got: peer.send(reply(words, status))  # noqa: E731
+    with file_server(step) as server, pytest.raises(UrlOutdated):
+        taken(new_download(server.url))
+
+
+def test_file_that_is_not_there_has_not_expired(new_download: NewDownload) -> None:
+    step: Script = lambda peer, got: peer.send(reply(b"expired", 404))  # noqa: E731
+    with file_server(step) as server, pytest.raises(UrlExpired) as caught:
+        taken(new_download(server.url))
+    assert not isinstance(caught.value, UrlOutdated)
+
+
+def test_endless_error_is_not_read_to_its_end(new_download: NewDownload) -> None:
+    def endless(peer: Peer, received: Received) -> None:
+        peer.send(head(403, transfer_encoding="chunked"))
+        while True:
+            peer.send(b"%x\r\n%s\r\n" % (len(VIDEO), VIDEO))
+
+    with file_server(endless) as server, pytest.raises(UrlExpired):
+        taken(new_download(server.url))
+
+
+@pytest.mark.parametrize(
+    "status", [202, 204, 206, 408, 409, 421, 423, 425, 429, 500, 502, 503, 504, 524]
+)
 def test_busy_host_is_tried_later(new_download: NewDownload, status: int) -> None:
     step = refuse(status, **{"Retry-After": "7"})
     with file_server(step) as server, pytest.raises(DownloadInterrupted) as caught:

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import pytest
 
 from seedance_celery.exceptions import (
     DownloadChanged,
     DownloadInterrupted,
+    DownloadRefused,
     FileTooLarge,
     UrlExpired,
 )
 
-from ..unit.scripted_server import Peer, Received, Script
+from ..unit.scripted_server import Peer, Received, Script, reply
 from .conftest import NewDownload
-from .file_server import ETAG, chunked, cut, file_server, head, mp4, ranged, refuse, whole
+from .file_server import (
+    ETAG,
+    chunked,
+    cut,
+    file_server,
+    head,
+    mp4,
+    ranged,
+    redirect,
+    refuse,
+    whole,
+)
 from .test_download import taken
 
 VIDEO = mp4(200_000)
@@ -54,9 +67,101 @@ def test_download_that_is_cut_again_and_again_goes_on(new_download: NewDownload)
 
 
 def test_attempts_are_bounded(new_download: NewDownload) -> None:
-    with file_server(cut(VIDEO, 50_000)) as server, pytest.raises(DownloadInterrupted):
+    steps = [cut(VIDEO, at) for at in (50_000, 60_000, 70_000, 80_000)]
+    with file_server(*steps) as server, pytest.raises(DownloadInterrupted):
         taken(new_download(server.url, attempts=3))
     assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("serve", [cut, ranged])
+def test_download_that_ends_twice_at_the_same_byte_is_left_for_later(
+    new_download: NewDownload, serve: Callable[..., Script]
+) -> None:
+    with file_server(serve(VIDEO, 50_000)) as server, pytest.raises(DownloadInterrupted):
+        taken(new_download(server.url))
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("status", [304, 400, 401, 403, 404, 405, 406, 412, 416, 501])
+def test_host_that_refuses_a_range_is_asked_for_the_whole_file(
+    new_download: NewDownload, status: int
+) -> None:
+    def step(peer: Peer, received: Received) -> None:
+        if "range" in received.headers:
+            peer.send(reply(b"", status))
+        else:
+            next(plain)(peer, received)
+
+    plain = iter([cut(VIDEO, 50_000), cut(VIDEO, 90_000), whole(VIDEO)])
+    with file_server(step) as server:
+        assert taken(new_download(server.url)) == VIDEO
+    assert ["range" in got.headers for got in server.requests] == [False, True, False, False]
+
+
+@pytest.mark.parametrize("status", [403, 404, 405])
+def test_host_that_refuses_the_whole_file_as_well_has_refused_the_link(
+    new_download: NewDownload, status: int
+) -> None:
+    error = DownloadRefused if status == 405 else UrlExpired
+    with file_server(cut(VIDEO, 50_000), refuse(status)) as server, pytest.raises(error):
+        taken(new_download(server.url))
+    assert ["range" in got.headers for got in server.requests] == [False, True, False]
+
+
+@pytest.mark.parametrize("trouble", ["503", "reset"])
+def test_host_that_fails_at_each_range_is_asked_for_the_whole_file(
+    new_download: NewDownload, trouble: str
+) -> None:
+    def step(peer: Peer, received: Received) -> None:
+        if "range" not in received.headers:
+            next(plain)(peer, received)
+        elif trouble == "reset":
+            peer.reset()
+        else:
+            peer.send(reply(b"", 503))
+
+    plain = iter([cut(VIDEO, 50_000), whole(VIDEO)])
+    with file_server(step) as server:
+        assert taken(new_download(server.url)) == VIDEO
+    assert ["range" in got.headers for got in server.requests] == [False, True, True, False]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_206_with_the_whole_file_is_the_whole_file(
+    new_download: NewDownload, is_first: bool
+) -> None:
+    step = part(0, 200_000, "bytes 0-199999/200000", etag=ETAG)
+    steps = [step] if is_first else [cut(VIDEO, 50_000), step]
+    with file_server(*steps) as server:
+        assert taken(new_download(server.url)) == VIDEO
+    assert len(server.requests) == len(steps)
+
+
+def test_etag_that_is_weak_in_the_range_alone_is_the_same_file(new_download: NewDownload) -> None:
+    rest = part(50_000, 200_000, "bytes 50000-199999/200000", etag=f"W/{ETAG}")
+    with file_server(cut(VIDEO, 50_000), rest) as server:
+        assert taken(new_download(server.url)) == VIDEO
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("label", ["aws-chunked", "identity", "utf-8"])
+def test_range_is_used_whatever_its_plain_bytes_are_called(
+    new_download: NewDownload, label: str
+) -> None:
+    span = "bytes 50000-199999/200000"
+    rest = part(50_000, 200_000, span, content_encoding=label)
+    with file_server(cut(VIDEO, 50_000), rest) as server:
+        assert taken(new_download(server.url)) == VIDEO
+    assert len(server.requests) == 2
+
+
+def test_redirect_that_comes_only_with_the_second_try_is_followed(
+    new_download: NewDownload,
+) -> None:
+    steps = cut(VIDEO, 50_000), redirect("/elsewhere"), ranged(VIDEO)
+    with file_server(*steps) as server:
+        assert taken(new_download(server.url)) == VIDEO
+    assert server.requests[2].headers["range"] == "bytes=50000-"
 
 
 def test_download_without_a_byte_is_left_for_later(new_download: NewDownload) -> None:
@@ -125,9 +230,8 @@ def test_wrong_range_is_not_used(new_download: NewDownload, wrong: Script) -> No
     [
         (part(50_000, 200_001, "bytes 50000-200000/200001", LONGER), DownloadChanged),
         (part(50_000, 200_000, "bytes 50000-199999/200000", etag='"two"'), DownloadChanged),
-        (refuse(403), UrlExpired),
     ],
-    ids=["another total", "another file", "expired"],
+    ids=["another total", "another file"],
 )
 def test_resume_stops_where_it_would_be_wrong(
     new_download: NewDownload, step: Script, error: type[Exception]

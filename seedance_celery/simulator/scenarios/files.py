@@ -20,7 +20,7 @@ _HUGE = 5 * 1024**3
 def _dead_link(data: Body, call: Call) -> Body:
     """Give a link whose signature ran out, as long as nobody has asked again."""
     url = str(data.get("video_url", ""))
-    dead = url.partition("?")[0] + "?expires=1&signature=expired"
+    dead = url.partition("?")[0] + f"?expires={int(call.now) - 60}&signature=expired"
     return merge(data, video_url=dead) if url and not call.ended else data
 
 
