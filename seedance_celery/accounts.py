@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
-from . import cadence, clock, evidence
+from . import clock, evidence, waits
 from .conf import KEY_VARIABLE, Account, UnknownAccount, get_settings
 from .exceptions import (
     ApiError,
@@ -139,8 +139,8 @@ def after_hold(left: float) -> float:
     """Return the seconds that one video waits while its key is held: not all come at once."""
     shortest, longest = get_settings().poll_countdown
     if left <= 0:
-        return cadence.countdown(shortest, longest)
-    return cadence.spread(max(left, shortest), longest)
+        return waits.countdown(shortest, longest)
+    return waits.jittered(max(left, shortest), longest)
 
 
 def wait_to_create(video: Video) -> float | None:
@@ -155,7 +155,7 @@ def wait_to_create(video: Video) -> float | None:
         return None
     paused, longest = state.creates_hold_until, settings.poll_countdown[1]
     if paused and paused > video.now:
-        return cadence.spread((paused - video.now).total_seconds(), longest)
+        return waits.jittered((paused - video.now).total_seconds(), longest)
     if state.strikes:
         held = wait_for(video.account, video.now, settings.create_timeout)
         if held is not None:
@@ -164,7 +164,7 @@ def wait_to_create(video: Video) -> float | None:
     if paused and not states.filter(creates_hold_until=paused).update(
         creates_hold_until=probe_until
     ):
-        return cadence.countdown(*settings.poll_countdown)
+        return waits.countdown(*settings.poll_countdown)
     video.probes_until = probe_until if paused else None
     return None
 
@@ -251,7 +251,7 @@ def hold(name: str, error: RateLimited) -> float:
     state = _state(name)
     if state.hold_until and state.hold_until > state.now:
         return _prolonged(state, error.retry_after)
-    cool_down = cadence.backoff(state.strikes + 1, FIRST_COOL_DOWN, LONGEST_COOL_DOWN)
+    cool_down = waits.backoff(state.strikes + 1, FIRST_COOL_DOWN, LONGEST_COOL_DOWN)
     seconds = error.retry_after or cool_down
     if _strike(state, seconds):
         logger.info("Account %s is held back for %.0f s", name, seconds)

@@ -6,16 +6,13 @@
 from __future__ import annotations
 
 import random as _random
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, gcd
 
 from .plans import Plan
+from .waits import Random, countdown
 
-__all__ = ["Facts", "backoff", "countdown", "next_countdown", "spread"]
-
-Random = Callable[[], float]
-"""Returns a float from 0.0 up to 1.0."""
+__all__ = ["Facts", "next_countdown"]
 
 SHAKE = 0.2
 """By which share of the interval's width a planned countdown is moved at random, either way."""
@@ -139,23 +136,3 @@ def _seconds(value: float | None) -> float:
 
 def _percent(value: int | None) -> int:
     return value if value is not None and 0 <= value <= 100 else 0
-
-
-def countdown(shortest: float, longest: float, random: Random = _random.random) -> float:
-    """Return seconds from `shortest` to `longest`, drawn evenly: where nothing is known yet."""
-    return shortest + (longest - shortest) * random()
-
-
-def backoff(strikes: int, first: float, longest: float, random: Random = _random.random) -> float:
-    """Return the seconds of the cool-down after so many refusals in a row (1 is the first).
-
-    Doubles from `first` up to `longest`, and is shortened by up to a quarter so that keys that
-    were refused together do not come back together.
-    """
-    doubled = first * 2.0 ** min(strikes - 1, 30)
-    return min(doubled, longest) * (1 - random() / 4)
-
-
-def spread(wait: float, over: float, random: Random = _random.random) -> float:
-    """Return `wait` seconds and up to `over` more: not all that waited come back at once."""
-    return wait + over * random()

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.core.files.storage import storages
 
-from . import accounts, cadence, dispatch, limits
+from . import accounts, dispatch, limits, waits
 from .conf import UnknownAccount, get_settings
 from .endings import end
 from .exceptions import KeyMissing
@@ -96,7 +96,7 @@ def _wait_for_key(video: Video, error: KeyMissing) -> Wait | None:
         end(video, "rejected", **refusal(video, f"never sent: {error}"))
         return None
     longest = get_settings().poll_countdown[1]
-    return Wait(cadence.spread(accounts.learn(video, error) or longest, longest))
+    return Wait(waits.jittered(accounts.learn(video, error) or longest, longest))
 
 
 def _held_back(video: Video, verdict: Verdict) -> Wait | None:

@@ -21,7 +21,7 @@ from celery.exceptions import Ignore, Reject
 from django.db import Error, transaction
 from kombu.utils.json import dumps, loads
 
-from . import cadence, clock, dispatch, results
+from . import clock, dispatch, results, waits
 from .conf import get_settings
 from .exceptions import VideoEnded
 from .heartbeat import Heartbeat
@@ -199,7 +199,7 @@ def wait(task: AnyTask, kept: KeptTask) -> NoReturn:
 
 def retry(task: AnyTask, countdown: float | None = None) -> NoReturn:
     """Retry with the canvas in the message; where the broker is away, leave the message there."""
-    countdown = countdown or cadence.countdown(*get_settings().poll_countdown)
+    countdown = countdown or waits.countdown(*get_settings().poll_countdown)
     try:
         options: Any = dispatch.delay(countdown)
         # A project's annotation may have set a limit, which is not about waiting.

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import Error, IntegrityError, transaction
 
-from . import accounts, cadence, dispatch, evidence, limits, signals, uploads
+from . import accounts, dispatch, evidence, limits, signals, uploads, waits
 from .conf import get_settings
 from .endings import end
 from .envelope import without_request_ids
@@ -123,7 +123,7 @@ def _try_again(
     elif asked is None:
         wait = FIRST_RETRY * RETRY_GROWTH ** (tries - 1)
     else:
-        wait = cadence.spread(asked, get_settings().poll_countdown[1])
+        wait = waits.jittered(asked, get_settings().poll_countdown[1])
     overdue_at = video.now + timedelta(seconds=wait + get_settings().resend_after)
     changes = {"create_tries": tries, "post_started_at": None, "overdue_at": overdue_at, **told}
     # Together: this may run again where a statement of it failed.
@@ -190,7 +190,7 @@ def _keep_reply(video: Video, row: Video | None, task: VideoTask) -> None:
 
 def _is_recorded(row: Video, task: VideoTask) -> bool:
     """Make a row that of a bought video; return whether there is nothing left to try."""
-    countdown = cadence.countdown(*get_settings().poll_countdown)
+    countdown = waits.countdown(*get_settings().poll_countdown)
     try:
         with transaction.atomic(using=row.db):
             won = row.move(_UNANSWERED, **_bought(row, task, countdown, row.noted("created")))
@@ -251,7 +251,7 @@ def _insert(video: Video, task: VideoTask, event: str) -> None:
     rows = Video.objects.primary()
     if rows.filter(account=video.account, api_id=task.id).exists():
         return
-    countdown = cadence.countdown(*get_settings().poll_countdown)
+    countdown = waits.countdown(*get_settings().poll_countdown)
     asked = {name: getattr(video, name) for name in ("account", "prompt", "seconds", "size")}
     own = Video(**asked, timeout=video.timeout, created_at=video.now, poll_token=1)
     own.now = video.now

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import transaction
 
-from . import accounts, cadence, signals, timings
+from . import accounts, signals, timings, waits
 from .conf import get_settings
 from .endings import end, next_late_poll
 from .evidence import hidden
@@ -201,7 +201,7 @@ def following(
     """
     settings = get_settings()
     if asked_to_wait:
-        wait = cadence.spread(asked_to_wait, settings.poll_countdown[1])
+        wait = waits.jittered(asked_to_wait, settings.poll_countdown[1])
     else:
         wait = timings.countdown(video, now, step.changes)
     changes = {"asked_at": now, "polls": video.polls + 1, "resends": 0, **step.changes}

@@ -12,7 +12,7 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import storages
 from django.db import Error, transaction
 
-from . import accounts, cadence, clock, results, signals
+from . import accounts, clock, results, signals, waits
 from .conf import get_settings
 from .exceptions import (
     AddressRefused,
@@ -244,7 +244,7 @@ def _pause(age: float) -> float:
     """Return the seconds until the next try: as many as since the video's end, about."""
     first = get_settings().poll_countdown[1]
     doublings = int(max(age, 0.0) / first + 1).bit_length()
-    return cadence.backoff(doublings, first, LONGEST_PAUSE)
+    return waits.backoff(doublings, first, LONGEST_PAUSE)
 
 
 def _note(video: Video, error: Exception) -> None:

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
 
-from . import cadence, clock, signals
+from . import clock, signals, waits
 from .conf import get_settings
 from .exceptions import InvalidRequest
 from .models import Video
@@ -117,7 +117,7 @@ def _new_row(timeout: float | None, *, is_reply: bool) -> dict[str, Any]:
     settings = get_settings()
     timeout = timeout or settings.timeout
     # A create has just replied: its video is not done yet. An id alone may be hours old.
-    wait = cadence.countdown(*settings.poll_countdown) if is_reply else 0.0
+    wait = waits.countdown(*settings.poll_countdown) if is_reply else 0.0
     return {
         "status": Video.Status.QUEUED,
         "timeout": timeout,

@@ -21,7 +21,6 @@ from django.db import DataError, Error, transaction
 from . import (
     accounts,
     batch,
-    cadence,
     clock,
     create,
     dbpool,
@@ -33,6 +32,7 @@ from . import (
     store,
     sweep,
     timings,
+    waits,
 )
 from .conf import UnknownAccount, get_settings
 from .exceptions import StoreFailed, VideoEnded
@@ -128,7 +128,7 @@ def refresh_video(self: Any, video_pk: str, token: int) -> None:
     except Error as error:
         # A deadlock, a lost connection: this step did not happen. Try it again with its token.
         logger.info("Video %s: the database is away (%s)", video_pk, type(error).__name__)
-        countdown = cadence.countdown(*get_settings().poll_countdown)
+        countdown = waits.countdown(*get_settings().poll_countdown)
         message = Next(token, countdown)
     if message is not None:
         _send_next(self, video_pk, message)

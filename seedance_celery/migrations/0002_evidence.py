@@ -5,40 +5,43 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('seedance_celery', '0001_initial'),
+        ("seedance_celery", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='accountstate',
-            name='evidence',
-            field=models.JSONField(blank=True, default=dict, verbose_name='evidence'),
+            model_name="accountstate",
+            name="evidence",
+            field=models.JSONField(blank=True, default=dict, verbose_name="evidence"),
         ),
         migrations.AddField(
-            model_name='video',
-            name='evidence',
-            field=models.JSONField(blank=True, default=dict, verbose_name='evidence'),
+            model_name="video",
+            name="evidence",
+            field=models.JSONField(blank=True, default=dict, verbose_name="evidence"),
         ),
         migrations.AddField(
-            model_name='video',
-            name='final_polls',
-            field=models.PositiveSmallIntegerField(default=0, verbose_name='polls with a final word'),
+            model_name="video",
+            name="final_polls",
+            field=models.PositiveSmallIntegerField(
+                default=0, verbose_name="polls with a final word"
+            ),
         ),
         migrations.AddField(
-            model_name='video',
-            name='final_since',
-            field=models.DateTimeField(blank=True, null=True, verbose_name='final word since'),
+            model_name="video",
+            name="final_since",
+            field=models.DateTimeField(blank=True, null=True, verbose_name="final word since"),
         ),
         migrations.AddField(
-            model_name='video',
-            name='store_tries',
-            field=models.JSONField(blank=True, null=True, verbose_name='store tries'),
+            model_name="video",
+            name="store_tries",
+            field=models.JSONField(blank=True, null=True, verbose_name="store tries"),
         ),
         migrations.AlterField(
-            model_name='video',
-            name='api_id',
-            field=seedance_celery.models.fields.OpaqueField(blank=True, max_length=512, null=True, verbose_name='API id'),
+            model_name="video",
+            name="api_id",
+            field=seedance_celery.models.fields.OpaqueField(
+                blank=True, max_length=512, null=True, verbose_name="API id"
+            ),
         ),
     ]
