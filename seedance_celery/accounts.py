@@ -10,7 +10,8 @@ from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
 from . import clock, evidence, waits
-from .conf import KEY_VARIABLE, Account, UnknownAccount, get_settings
+from .api.base_url import KEY_VARIABLE
+from .conf import Account, UnknownAccount, get_settings
 from .exceptions import (
     ApiError,
     KeyMissing,

@@ -14,7 +14,7 @@ from typing import TypeAlias, cast
 
 from .exceptions import AddressRefused
 
-__all__ = ["Endpoint", "is_loopback_host", "is_public", "resolve"]
+__all__ = ["Endpoint", "is_public", "resolve"]
 
 Endpoint: TypeAlias = "tuple[socket.AddressFamily, tuple[str | int, ...]]"
 """A family and an address as `socket.connect` takes it."""
@@ -32,14 +32,6 @@ REFUSED = tuple(
         "3fff::/20",  # documentation
     )
 )
-
-
-def is_loopback_host(host: str) -> bool:
-    """Tell whether a URL's host is this machine, as the simulator's is. No name is resolved."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:

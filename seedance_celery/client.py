@@ -12,13 +12,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from types import TracebackType
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from requests import Response
 
 from . import __version__
 from .adapter import ApiRequest, ApiSession, Headers
-from .addresses import is_loopback_host
+from .api.base_url import (
+    DEFAULT_BASE_URL,
+    KEY_VARIABLE,
+    checked_base_url,
+    split_address,
+)
 from .catalog import CATALOG, DEFAULT_MODEL, Model, validate_create
 from .connection import Address, Limits
 from .envelope import complaint_in, json_object
@@ -30,8 +35,6 @@ from .upload import Image, ImageFile, Upload
 
 __all__ = ["Client"]
 
-DEFAULT_BASE_URL = "https://api.cometapi.com"
-KEY_VARIABLE = "COMETAPI_KEY"
 USER_AGENT = f"seedance-celery/{__version__}"
 
 
@@ -216,32 +219,18 @@ def _headers(key: Secret) -> dict[str, str]:
 
 
 def _address(base_url: str, proxy: str, ca_file: str) -> tuple[Address, str]:
-    parts = _server(base_url, "http", "https")
-    if parts is None or "@" in parts.netloc or parts.query or parts.fragment:
-        message = f"The base URL must be an address such as {DEFAULT_BASE_URL}."
-        raise InvalidRequest(message, "base_url")
-    host = parts.hostname or ""
-    if parts.scheme == "http" and not is_loopback_host(host):
-        message = "The base URL must start with https://: the key would travel in the clear."
-        raise InvalidRequest(message, "base_url")
-    if proxy and _server(proxy, "http") is None:
+    """Return where to connect to, and the root of the API's URLs."""
+    try:
+        root = checked_base_url(base_url)
+    except ValueError as error:
+        raise InvalidRequest(f"The base URL {error}.", "base_url") from None
+    if proxy and split_address(proxy, "http") is None:
         message = "The proxy must be an address such as http://proxy.example.com:3128."
         raise InvalidRequest(message, "proxy")
+    parts = urlsplit(root)
     tls = tls_context(ca_file) if parts.scheme == "https" else None
-    prefix = quote(parts.path.rstrip("/").removesuffix("/v1"), safe="/%~")
-    root = f"{parts.scheme}://{parts.netloc}{prefix}"
-    return Address(host, parts.port or (443 if tls else 80), tls, proxy), root
-
-
-def _server(url: str, *schemes: str) -> SplitResult | None:
-    """Return the parts of an address that can be connected to; None where it is none."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname if parts.port != 0 and parts.scheme in schemes else None
-    except ValueError:
-        return None
-    is_usable = host and host.isascii() and host.isprintable() and " " not in host
-    return parts if is_usable else None
+    root = f"{parts.scheme}://{parts.netloc}{quote(parts.path, safe='/%~')}"
+    return Address(parts.hostname or "", parts.port or (443 if tls else 80), tls, proxy), root
 
 
 def _cut_off(status: int, body: bytes, api_id: str) -> ApiError:

@@ -19,8 +19,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from . import catalog, readers
+from .api.base_url import DEFAULT_BASE_URL, KEY_VARIABLE, checked_base_url, is_loopback
 from .exceptions import SeedanceError
-from .readers import is_loopback
 
 __all__ = [
     "Account",
@@ -28,16 +28,13 @@ __all__ = [
     "Settings",
     "UnknownAccount",
     "get_settings",
-    "is_loopback",
     "problems",
 ]
 
-DEFAULT_BASE_URL = "https://api.cometapi.com"
 MIN_INTERVAL = 10.0
 BATCH_RUN = 10.0
 """Seconds for which one batch poller claims rows; then it waits for the last answers. A worker that
 stops waits for it."""
-KEY_VARIABLE = "COMETAPI_KEY"
 KEY_EXAMPLE = 'os.environ["MY_COMETAPI_KEY"]'
 ACCOUNTS_EXAMPLE = f'{{"eu": {{"API_KEY": {KEY_EXAMPLE}}}}}'
 
@@ -84,7 +81,7 @@ class Settings:
         metadata={"read": readers.key, "optional": True, "example": KEY_EXAMPLE},
     )
     """The API key: a string, a callable or a dotted path to either. Default: $COMETAPI_KEY."""
-    base_url: str = _setting(readers.base_url, DEFAULT_BASE_URL)
+    base_url: str = _setting(checked_base_url, DEFAULT_BASE_URL)
     """Where the API is; `/v1/…` is added by the client."""
     accounts: Mapping[str, Account] = dataclasses.field(
         default_factory=dict,

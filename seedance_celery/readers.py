@@ -8,24 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from django.utils.module_loading import import_string
 
 from . import catalog
-from .addresses import is_loopback_host
 
 __all__ = [
     "KeyPath",
     "accounts",
     "ages",
-    "base_url",
     "countdown",
     "dotted_path",
     "flag",
     "folder",
     "interval",
-    "is_loopback",
     "key",
     "model_id",
     "models",
@@ -41,12 +37,6 @@ YEAR = 366 * 86400.0
 SHORTEST_INTERVAL = 0.1
 LONGEST_NAME = 64
 """Characters of an account's name: rows keep it."""
-
-
-def is_loopback(url: str) -> bool:
-    """Tell whether a URL leads to this machine, as the simulator's does."""
-    parts = _split(url)
-    return is_loopback_host((parts.hostname if parts else None) or "")
 
 
 class KeyPath:
@@ -161,30 +151,6 @@ def model_id(value: Any) -> str:
     longest = catalog.MAX_MODEL_ID
     _require(len(name(value)) <= longest, f"must have at most {longest} characters")
     return str(value)
-
-
-def base_url(value: Any) -> str:
-    """Read the API's address; `/v1` at its end is the client's to add."""
-    text = _text(value).strip()
-    is_plain = text.isascii() and text.isprintable() and " " not in text
-    _require(is_plain, "must have no white space and only ASCII characters in it")
-    parts = _split(text)
-    host = parts.hostname if parts and parts.scheme in ("http", "https") else ""
-    _require(host, "must be an address such as https://api.cometapi.com")
-    is_bare = parts is not None and not ("@" in parts.netloc or parts.query or parts.fragment)
-    _require(is_bare, "must have no user, no query and no fragment")
-    is_safe = text.startswith("https:") or is_loopback(text)
-    _require(is_safe, "must start with https:// (the key would travel in the clear)")
-    return text.rstrip("/").removesuffix("/v1")
-
-
-def _split(url: str) -> SplitResult | None:
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.port != 0
-    except ValueError:
-        return None
-    return parts if is_usable else None
 
 
 def key(value: Any) -> str | Callable[[], str]:

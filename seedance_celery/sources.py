@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import accounts, clock
-from .conf import UnknownAccount, get_settings, is_loopback
+from .api.base_url import is_loopback
+from .conf import UnknownAccount, get_settings
 from .models import Video
 
 if TYPE_CHECKING:

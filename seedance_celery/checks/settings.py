@@ -11,7 +11,8 @@ from django.conf import settings as django_settings
 from django.core import checks, mail
 from django.utils.module_loading import import_string
 
-from ..conf import KEY_VARIABLE, Account, Settings, get_settings, problems
+from ..api.base_url import KEY_VARIABLE
+from ..conf import Account, Settings, get_settings, problems
 from ..readers import KeyPath
 from .messages import TAG, error, warning
 

@@ -12,7 +12,8 @@ from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 from django.test import override_settings
 
-from ..conf import KEY_VARIABLE, get_settings
+from ..api.base_url import KEY_VARIABLE
+from ..conf import get_settings
 
 __all__ = ["KEY", "Redirection"]
 

@@ -13,7 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from seedance_celery import conf
-from seedance_celery.conf import UnknownAccount, get_settings, is_loopback, problems
+from seedance_celery.api.base_url import is_loopback
+from seedance_celery.conf import UnknownAccount, get_settings, problems
 
 LOCAL = "http://127.0.0.1:8765"
 SECRET = "sk-secret-0123456789"
