@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
-from . import clock, evidence, waits
+from . import clock, waits
+from .api import evidence
 from .api.base_url import KEY_VARIABLE
+from .api.replies import VideoTask
 from .conf import Account, UnknownAccount, get_settings
 from .exceptions import (
     ApiError,
@@ -22,7 +24,6 @@ from .exceptions import (
     TaskNotExist,
 )
 from .models import AccountState, Video
-from .protocol import VideoTask
 from .signals import account_refused, account_restored
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from typing import Any
 from django.core.files.storage import storages
 
 from . import accounts, dispatch, limits, waits
+from .api.replies import VideoTask
 from .conf import UnknownAccount, get_settings
 from .endings import end
 from .exceptions import KeyMissing
 from .limits import Verdict
 from .models import KeptTask, Video
 from .outcomes import end_unknown, keep_outcome, refusal
-from .protocol import VideoTask
 
 __all__ = ["Wait", "end_unanswered", "submit"]
 

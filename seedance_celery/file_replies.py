@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .envelope import parse_date, parse_retry_after
+from .api.envelopes import parse_date, parse_retry_after
 from .exceptions import DownloadError, DownloadInterrupted, DownloadRefused, UrlExpired, UrlOutdated
 from .fetch import Body
 

@@ -13,12 +13,12 @@ from django.core.files.storage import Storage, storages
 from django.db import IntegrityError, transaction
 
 from . import clock
-from .catalog import IMAGE_HEAD, validate_create
+from .api.catalog import IMAGE_HEAD, validate_create
+from .api.redaction import storable_text
 from .conf import get_settings
 from .exceptions import InvalidRequest
 from .models import Video
 from .models.actions import checked_timeout
-from .redaction import storable_text
 
 __all__ = ["check", "order"]
 

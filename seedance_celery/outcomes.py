@@ -9,14 +9,15 @@ from typing import Any
 
 from django.db import Error, IntegrityError, transaction
 
-from . import accounts, dispatch, evidence, limits, signals, uploads, waits
+from . import accounts, dispatch, limits, signals, uploads, waits
+from .api import evidence
+from .api.envelopes import without_request_ids
+from .api.replies import Outcome, VideoTask, create_outcome, redact
 from .conf import get_settings
 from .endings import end
-from .envelope import without_request_ids
 from .exceptions import ApiError, InvalidRequest, KeyRefused
 from .insist import insist
 from .models import Video
-from .protocol import Outcome, VideoTask, create_outcome, redact
 from .steps import recorded
 
 __all__ = ["end_unknown", "keep_outcome", "refusal"]

@@ -13,14 +13,14 @@ from typing import Any
 from django.db import transaction
 
 from . import accounts, signals, timings, waits
+from .api.evidence import hidden
+from .api.redaction import MAX_REASON, redact_text
+from .api.replies import VideoTask
 from .conf import get_settings
 from .endings import end, next_late_poll
-from .evidence import hidden
 from .exceptions import AccountError, ApiError, InvalidRequest
 from .models import Video
 from .models.actions import EARLY
-from .protocol import VideoTask
-from .redaction import MAX_REASON, redact_text
 from .steps import Step, decide, is_given_up
 
 __all__ = [

@@ -9,12 +9,12 @@ from typing import Any, TypedDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
+from .api.envelopes import without_request_ids
+from .api.redaction import redact_text
+from .api.replies import MODERATION
 from .conf import get_settings
-from .envelope import without_request_ids
 from .estimates import Estimate, estimate, shown_progress
 from .models import Video
-from .protocol import MODERATION
-from .redaction import redact_text
 from .signed_urls import expires_at
 
 __all__ = [

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from . import evidence
+from .api import evidence
+from .api.envelopes import without_request_ids
+from .api.replies import VideoTask, redact
 from .conf import get_settings
-from .envelope import without_request_ids
 from .exceptions import ApiError, TaskNotExist
 from .models import Video
-from .protocol import VideoTask, redact
 
 __all__ = ["GRACE", "PATIENCE", "Step", "decide", "is_given_up", "recorded"]
 

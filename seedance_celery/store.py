@@ -13,6 +13,7 @@ from django.core.files.storage import storages
 from django.db import Error, transaction
 
 from . import accounts, clock, results, signals, waits
+from .api.redaction import redact_text
 from .conf import get_settings
 from .exceptions import (
     AddressRefused,
@@ -33,7 +34,6 @@ from .exceptions import (
 from .heartbeat import Heartbeat
 from .models import KeptTask, Video
 from .models.kept import store_id
-from .redaction import redact_text
 from .sources import has_source, is_content, new_download
 from .store_lease import StoreLease
 from .storing import StoredFile, discard, store, upload_name

@@ -7,12 +7,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from seedance_celery.exceptions import (
-    CreateRejected,
-    VideoErrored,
-    VideoFailed,
-    VideoUrlMissing,
-)
+from seedance_celery.exceptions import CreateRejected, VideoErrored, VideoFailed, VideoUrlMissing
 
 from .models import Film, FilmEvent, Refund
 

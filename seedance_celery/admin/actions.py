@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from .. import accounts, clock
+from ..api.replies import MAX_ID
 from ..exceptions import InvalidRequest
 from ..models import KeptTask, Video
 from ..models.actions import ADOPTABLE, checked_api_id
-from ..protocol import MAX_ID
 from ..sweep import MEMORY
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..evidence import hidden
+from ..api.evidence import hidden
+from ..api.redaction import redact_text
 from ..models import Video
-from ..redaction import redact_text
 
 __all__ = ["line", "said", "support_text"]
 

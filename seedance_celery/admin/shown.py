@@ -19,8 +19,8 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..api.redaction import redact
 from ..models import AccountState, KeptTask, Video
-from ..redaction import redact
 from ..status import player as playing
 from ..status import shown
 from .said import line, said, support_text

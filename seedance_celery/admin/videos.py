@@ -20,14 +20,7 @@ from ..models import Video
 from ..status import playable_url
 from . import shown as html
 from .actions import ACTIONS, VideoActions, fits, is_over
-from .listing import (
-    AccountFilter,
-    BoundedPaginator,
-    ModelFilter,
-    drill_down,
-    find,
-    is_possible,
-)
+from .listing import AccountFilter, BoundedPaginator, ModelFilter, drill_down, find, is_possible
 from .overview import overview
 
 if TYPE_CHECKING:

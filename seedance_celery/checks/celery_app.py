@@ -14,8 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu import serialization
 from kombu.exceptions import KombuError
 
+from ..api.envelopes import MAX_RETRY_AFTER
 from ..conf import Settings, get_settings
-from ..envelope import MAX_RETRY_AFTER
 from .messages import TAG, error, warning
 
 __all__ = ["check_celery", "is_configured"]

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from ..api.redaction import redact_text
 from ..models import Video
-from ..redaction import redact_text
 from ..status import is_storing
 
 __all__ = [

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from django.db import IntegrityError, transaction
 
 from .. import dispatch, signals
+from ..api.replies import MAX_ID, is_api_id
 from ..conf import get_settings
 from ..exceptions import InvalidRequest
-from ..protocol import MAX_ID, is_api_id
 from .kept import KeptTask, store_id
 
 if TYPE_CHECKING:

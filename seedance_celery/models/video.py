@@ -18,8 +18,8 @@ from django.utils.functional import LazyObject, empty
 from django.utils.translation import gettext_lazy as _
 
 from .. import clock, dbpool, dispatch
+from ..api.replies import MAX_ID
 from ..conf import get_settings
-from ..protocol import MAX_ID
 from . import statements
 from .account import AccountState
 from .actions import Actions

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from email.utils import formatdate
 from typing import Any, get_args
 
-from ..catalog import extended
+from ..api.catalog import extended
 from . import control
 from .reply import Reply, api_error, html_page
 from .request import Request

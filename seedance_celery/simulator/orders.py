@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ..catalog import DEFAULT_SECONDS, DEFAULT_SIZE, Model, image_type
+from ..api.catalog import DEFAULT_SECONDS, DEFAULT_SIZE, Model, image_type
 from .reply import Reply, api_error
 from .request import Form, Upload
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..catalog import Model
+from ..api.catalog import Model
 from .files import kite, serve_file, signature_error, signed_query
 from .orders import Order, read_order, refusal
 from .reply import Body, Reply, api_error, json_reply, xml_error

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from seedance_celery.api.replies import VideoTask, create_outcome, parse_created, parse_video
 from seedance_celery.exceptions import ApiError
-from seedance_celery.protocol import VideoTask, create_outcome, parse_created, parse_video
 from tests.contract.bodies import BODIES, Body
 
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from seedance_celery.evidence import of_error
+from seedance_celery.api.evidence import of_error
+from seedance_celery.api.links import MAX_URL, PLACES, find_link, read_link
+from seedance_celery.api.replies import VideoTask, parse_created, parse_video, redact
 from seedance_celery.exceptions import ApiError
-from seedance_celery.links import MAX_URL, PLACES, find_link, read_link
-from seedance_celery.protocol import VideoTask, parse_created, parse_video, redact
 from seedance_celery.steps import recorded
 
 SECRET = "c0ffeeba5e"

@@ -16,10 +16,10 @@ from celery import shared_task
 from django.contrib.auth.models import User
 from django.db import models
 
+from seedance_celery.api.replies import Outcome
 from seedance_celery.client import Client
 from seedance_celery.conf import get_settings
 from seedance_celery.models import Video
-from seedance_celery.protocol import Outcome
 from seedance_celery.shortcuts import generate_video
 from tests.core import canvas
 

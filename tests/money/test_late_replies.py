@@ -12,12 +12,12 @@ from django.core.files.storage import default_storage
 from django.db import OperationalError, connection
 
 from seedance_celery import accounts, limits
+from seedance_celery.api.replies import VideoTask
 from seedance_celery.conf import get_settings
 from seedance_celery.create import _right
 from seedance_celery.exceptions import ApiError, BrokenReply, RateLimited, RequestRefused
 from seedance_celery.models import Video
 from seedance_celery.outcomes import keep_outcome
-from seedance_celery.protocol import VideoTask
 from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.tasks import create_video, poll_video
 from seedance_celery.testing import Seedance

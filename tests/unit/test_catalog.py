@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from seedance_celery.catalog import (
+from seedance_celery.api.catalog import (
     CATALOG,
     DEFAULT_MODEL,
     RATIOS,

@@ -357,7 +357,7 @@ def test_error_text_quotes_nothing_of_the_remote_side() -> None:
 
 def test_pure_layer_imports_no_http_client_and_the_client_no_framework() -> None:
     code = (
-        "import sys, seedance_celery.protocol, seedance_celery.catalog\n"
+        "import sys, seedance_celery.api.replies, seedance_celery.api.catalog\n"
         "assert not {'requests', 'urllib3', 'http.client', 'ssl'} & set(sys.modules)\n"
         "import seedance_celery.client\n"
         "assert not {'django', 'celery', 'kombu'} & set(sys.modules)\n"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from seedance_celery.api.replies import Outcome, create_outcome
 from seedance_celery.client import Client
 from seedance_celery.exceptions import (
     ApiError,
@@ -23,7 +24,6 @@ from seedance_celery.exceptions import (
     ReplyLost,
     RequestRefused,
 )
-from seedance_celery.protocol import Outcome, create_outcome
 
 from .scripted_server import Peer, Received, ScriptedServer, reply, video
 

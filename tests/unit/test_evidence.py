@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from seedance_celery.evidence import hidden, is_same, of_error, over
+from seedance_celery.api.evidence import hidden, is_same, of_error, over
+from seedance_celery.api.redaction import Secret
+from seedance_celery.api.replies import parse_created, parse_video
 from seedance_celery.exceptions import ApiError
-from seedance_celery.protocol import parse_created, parse_video
-from seedance_celery.redaction import Secret
 
 NOW = datetime(2026, 11, 30, 10, tzinfo=timezone.utc)
 PROMPT = 'A "kite"\nover <the> sea é 海'

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from seedance_celery.api.replies import VideoTask, is_api_id, parse_created, parse_video
 from seedance_celery.exceptions import BrokenReply
-from seedance_celery.protocol import VideoTask, is_api_id, parse_created, parse_video
 
 IN_PROGRESS = {
     "id": "task_abc123",

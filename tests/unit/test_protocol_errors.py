@@ -11,6 +11,13 @@ from typing import Any
 import pytest
 
 from seedance_celery import exceptions
+from seedance_celery.api.replies import (
+    Outcome,
+    create_outcome,
+    parse_created,
+    parse_retry_after,
+    parse_video,
+)
 from seedance_celery.exceptions import (
     ApiError,
     BrokenReply,
@@ -25,13 +32,6 @@ from seedance_celery.exceptions import (
     ServerError,
     TaskNotExist,
     WrongBaseUrl,
-)
-from seedance_celery.protocol import (
-    Outcome,
-    create_outcome,
-    parse_created,
-    parse_retry_after,
-    parse_video,
 )
 
 HTML = "<!doctype html><html><body>Sign in to the hotel's network</body></html>"

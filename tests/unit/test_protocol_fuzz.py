@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from seedance_celery.exceptions import ApiError
-from seedance_celery.protocol import (
+from seedance_celery.api.redaction import MAX_WORDS
+from seedance_celery.api.replies import (
     API_STATUSES,
     MAX_URL,
     VideoTask,
@@ -22,7 +22,7 @@ from seedance_celery.protocol import (
     redact,
     redact_text,
 )
-from seedance_celery.redaction import MAX_WORDS
+from seedance_celery.exceptions import ApiError
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=40)
 WORDS = st.sampled_from(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from seedance_celery.protocol import redact, redact_text
-from seedance_celery.redaction import Secret
+from seedance_celery.api.redaction import Secret
+from seedance_celery.api.replies import redact, redact_text
 
 
 @pytest.mark.parametrize(

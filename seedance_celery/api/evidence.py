@@ -13,8 +13,8 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from .envelope import json_object
-from .exceptions import ApiError, ReplyDetails
+from ..exceptions import ApiError, ReplyDetails
+from .envelopes import json_object
 from .redaction import MAX_WORDS, Secret, redact, redact_text
 
 __all__ = ["details_of", "hidden", "is_same", "of_end", "of_error", "over"]

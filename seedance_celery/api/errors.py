@@ -6,18 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
-from .envelope import (
-    Complaint,
-    complaint_in,
-    is_html,
-    json_object,
-    parse_date,
-    parse_retry_after,
-    problem_in,
-    request_id_in,
-)
-from .evidence import details_of
-from .exceptions import (
+from ..exceptions import (
     ApiError,
     BrokenReply,
     ConnectFailed,
@@ -31,6 +20,17 @@ from .exceptions import (
     TaskNotExist,
     WrongBaseUrl,
 )
+from .envelopes import (
+    Complaint,
+    complaint_in,
+    is_html,
+    json_object,
+    parse_date,
+    parse_retry_after,
+    problem_in,
+    request_id_in,
+)
+from .evidence import details_of
 from .redaction import MAX_REASON, Secret, redact_text
 
 __all__ = ["Outcome", "create_outcome", "refusal"]
