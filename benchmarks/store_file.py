@@ -59,7 +59,7 @@ def prepare_store(url: str, directory: str) -> Callable[[], None]:
     from django.conf import settings
     from django.core.files.storage import FileSystemStorage
 
-    from seedance_celery.download import Download
+    from seedance_celery.net.download import Download
     from seedance_celery.storing import store
 
     settings.configure()

@@ -17,16 +17,16 @@ from urllib.parse import quote, urlsplit
 from requests import Response
 
 from . import __version__
-from .adapter import ApiRequest, ApiSession, Headers
 from .api.base_url import DEFAULT_BASE_URL, KEY_VARIABLE, checked_base_url, split_address
 from .api.catalog import CATALOG, DEFAULT_MODEL, Model, validate_create
 from .api.envelopes import complaint_in, json_object
 from .api.redaction import Secret
 from .api.replies import MODERATION, VideoTask, is_api_id, parse_created, parse_video
-from .connection import Address, Limits
 from .exceptions import ApiError, BrokenReply, InvalidRequest, KeyMissing, ReplyLost
-from .transport import MAX_BODY, tls_context
-from .upload import Image, ImageFile, Upload
+from .net.adapter import ApiRequest, ApiSession, Headers
+from .net.connection import Address, Limits
+from .net.multipart import Image, ImageFile, Upload
+from .net.transport import MAX_BODY, tls_context
 
 __all__ = ["Client"]
 

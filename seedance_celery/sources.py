@@ -10,7 +10,7 @@ from .conf import UnknownAccount, get_settings
 from .models import Video
 
 if TYPE_CHECKING:
-    from .download import Download
+    from .net.download import Download
 
 __all__ = ["has_source", "is_content", "new_download"]
 
@@ -35,8 +35,8 @@ def new_download(video: Video) -> Download:
     settings = get_settings()
     connect, read = settings.request_timeout
     # Not before it is needed: a web process downloads nothing.
-    from .content import ContentDownload
-    from .download import Download, DownloadLimits
+    from .net.content import ContentDownload
+    from .net.download import Download, DownloadLimits
 
     limits = DownloadLimits(
         max_size=settings.max_file_size, connect=connect, read=read, total=settings.store_timeout

@@ -15,7 +15,7 @@ from .api.replies import MODERATION
 from .conf import get_settings
 from .estimates import Estimate, estimate, shown_progress
 from .models import Video
-from .signed_urls import expires_at
+from .net.signed_urls import expires_at
 
 __all__ = [
     *("ShownEstimate", "ShownVideo", "file_url", "is_storing", "playable_url", "player"),

@@ -41,7 +41,7 @@ from .task_types import StoreResult
 from .tries import Tries
 
 if TYPE_CHECKING:
-    from .download import Download
+    from .net.download import Download
 
 __all__ = ["keep_file"]
 

@@ -17,7 +17,7 @@ from django.db.models import PROTECT, RESTRICT, Exists, F, OuterRef, QuerySet
 from . import clock, dispatch, limits
 from .conf import get_settings
 from .models import KeptTask, Poller, Upkeep, Video
-from .signed_urls import expires_at
+from .net.signed_urls import expires_at
 
 __all__ = ["Swept", "prune", "sweep"]
 

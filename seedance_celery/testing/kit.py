@@ -14,8 +14,8 @@ from django.db.models import Q
 from .. import accounts, clock, dbpool, dispatch, timings
 from ..client import Client
 from ..conf import get_settings
-from ..connection import Limits, standing_in
 from ..models import KeptTask, Video
+from ..net.connection import Limits, standing_in
 from ..simulator import Seen, SimulatorApp, SimulatorServer
 from ..simulator.in_process import InProcessSocket
 from .assertions import Assertions

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from seedance_celery.client import Client
-from seedance_celery.connection import standing_in
 from seedance_celery.exceptions import ApiError
+from seedance_celery.net.connection import standing_in
 from seedance_celery.simulator import SCENARIOS, SimulatorApp, SimulatorServer
 from seedance_celery.simulator.in_process import InProcessSocket
 

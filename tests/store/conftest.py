@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
-from seedance_celery.download import Download, DownloadLimits
+from seedance_celery.net.download import Download, DownloadLimits
 from seedance_celery.testing import Seedance
 
 QUICK = {"connect": 5.0, "read": 5.0, "total": 20.0, "pause": 0.0}

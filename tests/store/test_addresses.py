@@ -7,9 +7,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from seedance_celery.addresses import is_public
-from seedance_celery.download import Download
 from seedance_celery.exceptions import AddressRefused, DownloadInterrupted
+from seedance_celery.net.addresses import is_public
+from seedance_celery.net.download import Download
 
 from .conftest import Authority, Network, NewDownload
 from .file_server import cut, file_server, mp4, redirect, whole

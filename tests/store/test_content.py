@@ -12,7 +12,6 @@ from django.test import override_settings
 
 from seedance_celery import accounts, clock
 from seedance_celery.client import Client
-from seedance_celery.content import ContentDownload
 from seedance_celery.exceptions import (
     AddressRefused,
     InvalidRequest,
@@ -25,6 +24,7 @@ from seedance_celery.exceptions import (
     UrlExpired,
 )
 from seedance_celery.models import AccountState, Video
+from seedance_celery.net.content import ContentDownload
 from seedance_celery.tasks import poll_video, store_video
 from seedance_celery.testing.fake_clock import FakeClock
 

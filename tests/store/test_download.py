@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from seedance_celery.download import Download
 from seedance_celery.exceptions import (
     DownloadError,
     DownloadInterrupted,
@@ -22,6 +21,7 @@ from seedance_celery.exceptions import (
     UrlExpired,
     UrlOutdated,
 )
+from seedance_celery.net.download import Download
 
 from ..unit.scripted_server import Peer, Received, Script, reply
 from .conftest import Authority, NewDownload

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedance_celery.mp4 import BoxWalk, is_mp4
+from seedance_celery.net.mp4 import BoxWalk, is_mp4
 
 KINDS = (b"moov", b"mdat", b"free", b"uuid", b"udta")
 

@@ -18,7 +18,7 @@ from seedance_celery.exceptions import (
     NotAVideo,
     UrlExpired,
 )
-from seedance_celery.signed_urls import expires_at
+from seedance_celery.net.signed_urls import expires_at
 from seedance_celery.simulator import SimulatorServer
 from seedance_celery.simulator.files import Media, kite
 from seedance_celery.storing import store

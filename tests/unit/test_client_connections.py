@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from seedance_celery import transport
 from seedance_celery.client import Client
 from seedance_celery.exceptions import ApiError, ReplyLost
+from seedance_celery.net import transport
 
 from .scripted_server import Peer, Received, ScriptedServer, reply, video
 

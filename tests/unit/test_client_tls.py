@@ -16,7 +16,7 @@ import trustme
 
 from seedance_celery.client import Client
 from seedance_celery.exceptions import ConnectFailed, ReplyLost
-from seedance_celery.transport import tls_context
+from seedance_celery.net.transport import tls_context
 
 from .scripted_server import Peer, Received, ScriptedServer, reply, video
 

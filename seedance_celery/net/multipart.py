@@ -11,9 +11,9 @@ from typing import IO, Any, Protocol, TypeAlias
 
 from requests_toolbelt import MultipartEncoder  # type: ignore[import-untyped]  # it ships no types
 
-from .api.catalog import IMAGE_HEAD, image_type
-from .api.redaction import storable_text
-from .exceptions import ConnectFailed, InvalidRequest
+from ..api.catalog import IMAGE_HEAD, image_type
+from ..api.redaction import storable_text
+from ..exceptions import ConnectFailed, InvalidRequest
 
 __all__ = ["Image", "ImageFile", "Upload"]
 

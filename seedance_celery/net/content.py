@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from .api.errors import refusal
-from .api.redaction import Secret
-from .client import Client
+from ..api.errors import refusal
+from ..api.redaction import Secret
+from ..client import Client
 from .download import Download, DownloadLimits
 from .fetch import Body
 from .file_replies import refusal as file_refusal

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import re
 
-from .api.envelopes import parse_date, parse_retry_after
-from .exceptions import DownloadError, DownloadInterrupted, DownloadRefused, UrlExpired, UrlOutdated
+from ..api.envelopes import parse_date, parse_retry_after
+from ..exceptions import (
+    DownloadError,
+    DownloadInterrupted,
+    DownloadRefused,
+    UrlExpired,
+    UrlOutdated,
+)
 from .fetch import Body
 
 __all__ = [

@@ -19,10 +19,10 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any, cast
 from urllib.parse import quote, urljoin, urlsplit
 
-from . import __version__
+from .. import __version__
+from ..exceptions import AddressRefused, DownloadInterrupted
 from .addresses import Endpoint, resolve
 from .connection import Limits, Stream, open_socket
-from .exceptions import AddressRefused, DownloadInterrupted
 
 __all__ = ["Body", "Pace", "Route", "fetch"]
 

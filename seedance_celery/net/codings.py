@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 
-from .exceptions import DownloadInterrupted, NotAVideo
+from ..exceptions import DownloadInterrupted, NotAVideo
 from .mp4 import HEAD, is_mp4
 
 __all__ = ["decoded", "is_compressed", "with_head"]

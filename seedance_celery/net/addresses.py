@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias, cast
 
-from .exceptions import AddressRefused
+from ..exceptions import AddressRefused
 
 __all__ = ["Endpoint", "is_public", "resolve"]
 

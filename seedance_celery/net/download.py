@@ -15,9 +15,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 
+from ..exceptions import DownloadChanged, DownloadInterrupted, FileTooLarge, NotAVideo
 from .codings import decoded, is_compressed, with_head
 from .connection import Limits
-from .exceptions import DownloadChanged, DownloadInterrupted, FileTooLarge, NotAVideo
 from .fetch import Body, Route, fetch, interrupted
 from .file_replies import (
     codings,

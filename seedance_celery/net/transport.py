@@ -22,8 +22,8 @@ from http.client import HTTPException, HTTPResponse
 
 import certifi
 
+from ..exceptions import ApiError, ConnectFailed, ReplyLost
 from .connection import Address, Connection, Limits
-from .exceptions import ApiError, ConnectFailed, ReplyLost
 
 __all__ = ["Reply", "Request", "Transport", "tls_context"]
 
