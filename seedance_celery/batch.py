@@ -21,7 +21,7 @@ from django.db import Error
 from . import accounts, dispatch, poll, signals
 from .api.replies import VideoTask
 from .asking import Askers
-from .conf import BATCH_RUN, get_settings
+from .conf.settings import BATCH_RUN, get_settings
 from .exceptions import ApiError, KeyMissing, KeyRefused, RateLimited
 from .models import Poller, Video
 from .models.bulk import Move, claim, move_all

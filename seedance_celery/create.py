@@ -16,7 +16,7 @@ from django.core.files.storage import storages
 
 from . import accounts, dispatch, limits, waits
 from .api.replies import VideoTask
-from .conf import UnknownAccount, get_settings
+from .conf.settings import UnknownAccount, get_settings
 from .endings import end
 from .exceptions import KeyMissing
 from .limits import Verdict

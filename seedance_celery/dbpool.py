@@ -24,7 +24,7 @@ from django.db import Error, InterfaceError, OperationalError, connections, tran
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from . import clock
-from .conf import get_settings
+from .conf.settings import get_settings
 
 __all__ = [
     *("MAX_SESSIONS", "Session", "ask", "close_all", "close_old", "is_in_transaction", "keep"),

@@ -17,7 +17,7 @@ from celery.utils.functional import arity_greater
 from kombu.exceptions import KombuError, OperationalError
 from kombu.utils.json import dumps, loads
 
-from .conf import get_settings
+from .conf.settings import get_settings
 
 __all__ = [
     "BATCH",

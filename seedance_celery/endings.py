@@ -12,7 +12,7 @@ from django.db import transaction
 from django.dispatch import Signal
 
 from . import clock, dispatch, limits, signals, uploads
-from .conf import get_settings
+from .conf.settings import get_settings
 from .heartbeat import Heartbeat
 from .insist import insist
 from .models import KeptTask, Video

@@ -22,7 +22,7 @@ from django.db import Error, transaction
 from kombu.utils.json import dumps, loads
 
 from . import clock, dispatch, results, waits
-from .conf import get_settings
+from .conf.settings import get_settings
 from .exceptions import VideoEnded
 from .heartbeat import Heartbeat
 from .insist import insist

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from . import clock
 from .api.catalog import IMAGE_HEAD, validate_create
 from .api.redaction import storable_text
-from .conf import get_settings
+from .conf.settings import get_settings
 from .exceptions import InvalidRequest
 from .models import Video
 from .models.actions import checked_timeout

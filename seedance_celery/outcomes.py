@@ -13,7 +13,7 @@ from . import accounts, dispatch, limits, signals, uploads, waits
 from .api import evidence
 from .api.envelopes import without_request_ids
 from .api.replies import Outcome, VideoTask, create_outcome, redact
-from .conf import get_settings
+from .conf.settings import get_settings
 from .endings import end
 from .exceptions import ApiError, InvalidRequest, KeyRefused
 from .insist import insist

@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
-from .conf import get_settings
+from .conf.settings import get_settings
 from .models import Video
 
 __all__ = ["may_view", "permission", "staff_only"]

@@ -16,7 +16,7 @@ from . import accounts, signals, timings, waits
 from .api.evidence import hidden
 from .api.redaction import MAX_REASON, redact_text
 from .api.replies import VideoTask
-from .conf import get_settings
+from .conf.settings import get_settings
 from .endings import end, next_late_poll
 from .exceptions import AccountError, ApiError, InvalidRequest
 from .models import Video

@@ -18,7 +18,7 @@ from celery.exceptions import Ignore
 from django.db import transaction
 
 from . import clock, dispatch, endings, keep, uploads
-from .conf import get_settings
+from .conf.settings import get_settings
 from .exceptions import InvalidRequest
 from .models import KeptTask, Video
 from .orders import order

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from . import accounts, clock
 from .api.base_url import is_loopback
-from .conf import UnknownAccount, get_settings
+from .conf.settings import UnknownAccount, get_settings
 from .models import Video
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from .api.envelopes import without_request_ids
 from .api.redaction import redact_text
 from .api.replies import MODERATION
-from .conf import get_settings
+from .conf.settings import get_settings
 from .estimates import Estimate, estimate, shown_progress
 from .models import Video
 from .net.signed_urls import expires_at

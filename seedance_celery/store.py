@@ -14,7 +14,7 @@ from django.db import Error, transaction
 
 from . import accounts, clock, results, signals, waits
 from .api.redaction import redact_text
-from .conf import get_settings
+from .conf.settings import get_settings
 from .exceptions import (
     AddressRefused,
     ApiError,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from . import clock
-from .conf import get_settings
+from .conf.settings import get_settings
 
 __all__ = ["StoreLease"]
 

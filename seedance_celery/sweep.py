@@ -15,7 +15,7 @@ from typing import Any
 from django.db.models import PROTECT, RESTRICT, Exists, F, OuterRef, QuerySet
 
 from . import clock, dispatch, limits
-from .conf import get_settings
+from .conf.settings import get_settings
 from .models import KeptTask, Poller, Upkeep, Video
 from .net.signed_urls import expires_at
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from . import clock, signals, waits
-from .conf import get_settings
+from .conf.settings import get_settings
 from .exceptions import InvalidRequest
 from .models import Video
 from .models.actions import checked_api_id, checked_timeout

@@ -34,7 +34,7 @@ from . import (
     timings,
     waits,
 )
-from .conf import UnknownAccount, get_settings
+from .conf.settings import UnknownAccount, get_settings
 from .exceptions import StoreFailed, VideoEnded
 from .heartbeat import Heartbeat
 from .models import KeptTask, Video

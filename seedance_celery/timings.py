@@ -16,7 +16,7 @@ from typing import Any
 from django.db import Error
 
 from . import cadence, clock
-from .conf import get_settings
+from .conf.settings import get_settings
 from .models import Video
 from .plans import Life, Plan, make_plan
 

@@ -20,7 +20,7 @@ from django.db import Error
 
 from . import dbpool, dispatch
 from .checks.messages import TAG
-from .conf import get_settings
+from .conf.settings import get_settings
 
 __all__ = ["QuietFilter", "SweepTimer", "quiet_celery"]
 

@@ -60,10 +60,10 @@ class Setting:
 
 def settings() -> list[Setting]:
     """Return every field of the dataclass, in its order."""
-    from seedance_celery import conf
+    from seedance_celery.conf import settings
 
-    texts = _attribute_texts(conf.Settings)
-    return [_setting(field, texts[field.name]) for field in dataclasses.fields(conf.Settings)]
+    texts = _attribute_texts(settings.Settings)
+    return [_setting(field, texts[field.name]) for field in dataclasses.fields(settings.Settings)]
 
 
 def _setting(field: Any, text: str) -> Setting:

@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.db.models import Count, Q
 
 from .. import clock
-from ..conf import get_settings
+from ..conf.settings import get_settings
 from ..models import AccountState, Video
 
 __all__ = ["overview"]

@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 
 from .. import clock
 from ..checks.messages import TAG
-from ..conf import Account, get_settings
+from ..conf.settings import Account, get_settings
 from ..models import Video
 from ..schema import unapplied
 from .findings import Found, bad, good, unsure

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import clock
-from ..conf import get_settings
+from ..conf.settings import get_settings
 from ..models import AccountState, KeptTask, Upkeep, Video
 from .findings import Found, bad, good, unsure
 

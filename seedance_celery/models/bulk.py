@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connections, models, transaction
 
 from .. import clock
-from ..conf import get_settings
+from ..conf.settings import get_settings
 from .video import Video
 
 __all__ = ["Move", "claim", "move_all"]

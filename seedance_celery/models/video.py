@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import clock, dbpool, dispatch
 from ..api.replies import MAX_ID
-from ..conf import get_settings
+from ..conf.settings import get_settings
 from . import statements
 from .account import AccountState
 from .actions import Actions

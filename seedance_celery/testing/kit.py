@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from .. import accounts, clock, dbpool, dispatch, timings
 from ..client import Client
-from ..conf import get_settings
+from ..conf.settings import get_settings
 from ..models import KeptTask, Video
 from ..net.connection import Limits, standing_in
 from ..simulator import Seen, SimulatorApp, SimulatorServer

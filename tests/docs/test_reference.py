@@ -20,7 +20,8 @@ from django.dispatch import Signal
 from django.test import override_settings
 
 import seedance_celery.management.commands
-from seedance_celery import conf, exceptions, forms, shortcuts, signals, tasks, testing
+from seedance_celery import exceptions, forms, shortcuts, signals, tasks, testing
+from seedance_celery.conf import settings
 from seedance_celery.doctor import PROBES
 from seedance_celery.models import Video
 from seedance_celery.models.actions import Actions
@@ -59,13 +60,13 @@ def test_each_setting_has_a_text_a_default_and_an_example_that_is_right(
 ) -> None:
     monkeypatch.setenv("MY_COMETAPI_KEY", "sk-own")
     found = from_code.settings()
-    assert [setting.name for setting in found] == list(conf.FIELDS)
+    assert [setting.name for setting in found] == list(settings.FIELDS)
     for setting in found:
         assert setting.text.endswith("."), setting
         assert setting.default, setting
         value = eval(f"{{{setting.example}}}", {"os": os})
         with override_settings(SEEDANCE={"API_KEY": "sk-own", **value}):
-            assert not conf.problems(), setting
+            assert not settings.problems(), setting
 
 
 @pytest.mark.parametrize("page", from_code.PAGES)
@@ -76,7 +77,7 @@ def test_what_a_page_takes_from_the_code_is_current(page: str) -> None:
 
 def test_the_page_of_the_settings_has_a_row_for_each() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \|", _text("settings"), re.M)
-    assert rows == list(conf.FIELDS)
+    assert rows == list(settings.FIELDS)
 
 
 def test_each_number_in_the_settings_has_a_unit() -> None:
@@ -87,7 +88,7 @@ def test_each_number_in_the_settings_has_a_unit() -> None:
 
 def test_the_readmes_settings_have_the_defaults_that_it_says() -> None:
     table = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("\n## ")[0]
-    defaults = conf.Settings()
+    defaults = settings.Settings()
     rows = re.findall(r"^\| `([A-Z_]+)` \| ([^|]*) \|", table, re.M)
     assert len(rows) > 5
     for name, default in rows:
@@ -101,7 +102,7 @@ def test_a_setting_that_a_page_names_exists(page: str) -> None:
     text = (ROOT / page).read_text()
     named = set(re.findall(r"\{confval\}`([A-Z_]+)`", text))
     named |= set(re.findall(r"SEEDANCE\[[\"']([A-Z_]+)[\"']\]", text))
-    assert named <= set(conf.FIELDS)
+    assert named <= set(settings.FIELDS)
 
 
 # What has a page.

@@ -13,7 +13,7 @@ from django.db import OperationalError, connection
 
 from seedance_celery import accounts, limits
 from seedance_celery.api.replies import VideoTask
-from seedance_celery.conf import get_settings
+from seedance_celery.conf.settings import get_settings
 from seedance_celery.create import _right
 from seedance_celery.exceptions import ApiError, BrokenReply, RateLimited, RequestRefused
 from seedance_celery.models import Video

@@ -13,7 +13,7 @@ from django.db import OperationalError
 from django.test import override_settings
 
 from seedance_celery import dispatch, limits
-from seedance_celery.conf import Account, get_settings
+from seedance_celery.conf.settings import Account, get_settings
 from seedance_celery.create import _right
 from seedance_celery.exceptions import CreateRejected
 from seedance_celery.limits import Verdict

@@ -12,9 +12,9 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
-from seedance_celery import conf
 from seedance_celery.api.base_url import is_loopback
-from seedance_celery.conf import UnknownAccount, get_settings, problems
+from seedance_celery.conf import settings
+from seedance_celery.conf.settings import UnknownAccount, get_settings, problems
 
 LOCAL = "http://127.0.0.1:8765"
 SECRET = "sk-secret-0123456789"
@@ -34,7 +34,7 @@ def raw_key() -> bytes:
     return SECRET.encode()
 
 
-def read(**settings: Any) -> conf.Settings:
+def read(**settings: Any) -> settings.Settings:
     with override_settings(SEEDANCE={"API_KEY": SECRET, **settings}):
         return get_settings()
 
@@ -169,12 +169,12 @@ def test_a_wrong_value_is_named_with_what_to_write(name: str, value: Any) -> Non
 
 
 def test_every_setting_refuses_something() -> None:
-    assert {name for name, _ in WRONG} == set(conf.FIELDS)
+    assert {name for name, _ in WRONG} == set(settings.FIELDS)
 
 
-@pytest.mark.parametrize("name", sorted(conf.FIELDS))
+@pytest.mark.parametrize("name", sorted(settings.FIELDS))
 def test_the_example_in_a_hint_is_itself_right(name: str) -> None:
-    example = conf.FIELDS[name].metadata["example"]
+    example = settings.FIELDS[name].metadata["example"]
     value = eval(example, {"os": SimpleNamespace(environ=_AnyKey())})
     assert found({name: value}) == []
 
@@ -324,7 +324,7 @@ def test_no_repr_holds_a_key() -> None:
 
 
 def test_every_setting_has_a_text_under_it() -> None:
-    body = ast.parse(inspect.getsource(conf.Settings)).body[0]
+    body = ast.parse(inspect.getsource(settings.Settings)).body[0]
     assert isinstance(body, ast.ClassDef)
     below = dict(zip(body.body, body.body[1:], strict=False))
     for node, following in below.items():

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from ... import clock
-from ...conf import get_settings
+from ...conf.settings import get_settings
 from ...models import KeptTask, Video
 from ...sweep import BATCH, Swept, prune, sweep
 from ..durations import duration, spelled

@@ -18,10 +18,10 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
+from ..api import catalog
+from ..api.base_url import DEFAULT_BASE_URL, KEY_VARIABLE, checked_base_url, is_loopback
+from ..exceptions import SeedanceError
 from . import readers
-from .api import catalog
-from .api.base_url import DEFAULT_BASE_URL, KEY_VARIABLE, checked_base_url, is_loopback
-from .exceptions import SeedanceError
 
 __all__ = [
     "Account",

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
-from .api import catalog
+from ..api import catalog
 
 __all__ = [
     "KeyPath",
