@@ -159,7 +159,7 @@ def main(count: int) -> None:
     django.setup()
     from django.db import connection
 
-    from seedance_celery import clock
+    from seedance_celery.db import clock
     from seedance_celery.models import KeptTask, Poller, Video
 
     from .batch import table

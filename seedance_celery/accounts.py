@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
-from . import clock, waits
+from . import waits
 from .api import evidence
 from .api.base_url import KEY_VARIABLE
 from .api.replies import VideoTask
 from .conf.settings import Account, UnknownAccount, get_settings
+from .db import clock
 from .exceptions import (
     ApiError,
     KeyMissing,

@@ -11,10 +11,11 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
-from . import clock, dispatch, limits, signals, uploads
+from . import dispatch, limits, signals, uploads
 from .conf.settings import get_settings
-from .heartbeat import Heartbeat
-from .insist import insist
+from .db import clock
+from .db.leases import Heartbeat
+from .db.retries import insist
 from .models import KeptTask, Video
 from .models.kept import store_id
 

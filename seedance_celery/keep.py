@@ -21,11 +21,12 @@ from celery.exceptions import Ignore, Reject
 from django.db import Error, transaction
 from kombu.utils.json import dumps, loads
 
-from . import clock, dispatch, results, waits
+from . import dispatch, results, waits
 from .conf.settings import get_settings
+from .db import clock
+from .db.leases import Heartbeat
+from .db.retries import insist
 from .exceptions import VideoEnded
-from .heartbeat import Heartbeat
-from .insist import insist
 from .models import KeptTask, Video
 
 __all__ = [

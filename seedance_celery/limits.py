@@ -14,8 +14,9 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone as django_timezone
 
-from . import clock, dispatch
+from . import dispatch
 from .conf.settings import Account, get_settings
+from .db import clock
 from .models import AccountState, KeptTask, Video
 from .models.account import AccountStateQuerySet
 from .models.video import VideoQuerySet

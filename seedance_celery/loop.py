@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 
-from . import clock, create
+from . import create
+from .db import clock
 from .endings import announce_again, settle
 from .models import Video
 from .models.actions import given_up

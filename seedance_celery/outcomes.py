@@ -14,9 +14,9 @@ from .api import evidence
 from .api.envelopes import without_request_ids
 from .api.replies import Outcome, VideoTask, create_outcome, redact
 from .conf.settings import get_settings
+from .db.retries import insist
 from .endings import end
 from .exceptions import ApiError, InvalidRequest, KeyRefused
-from .insist import insist
 from .models import Video
 from .steps import recorded
 

@@ -18,7 +18,8 @@ from django.db import Error, connections, transaction
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
-from . import clock, dispatch, keep, uploads
+from . import dispatch, keep, uploads
+from .db import clock
 from .models import KeptTask, Video
 
 __all__: list[str] = []

@@ -17,8 +17,9 @@ from celery.canvas import Signature
 from celery.exceptions import Ignore
 from django.db import transaction
 
-from . import clock, dispatch, endings, keep, uploads
+from . import dispatch, endings, keep, uploads
 from .conf.settings import get_settings
+from .db import clock
 from .exceptions import InvalidRequest
 from .models import KeptTask, Video
 from .orders import order

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import accounts, clock
+from . import accounts
 from .api.base_url import is_loopback
 from .conf.settings import UnknownAccount, get_settings
+from .db import clock
 from .models import Video
 
 if TYPE_CHECKING:

@@ -12,9 +12,11 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import storages
 from django.db import Error, transaction
 
-from . import accounts, clock, results, signals, waits
+from . import accounts, results, signals, waits
 from .api.redaction import redact_text
 from .conf.settings import get_settings
+from .db import clock
+from .db.leases import Heartbeat
 from .exceptions import (
     AddressRefused,
     ApiError,
@@ -31,7 +33,6 @@ from .exceptions import (
     UrlExpired,
     UrlOutdated,
 )
-from .heartbeat import Heartbeat
 from .models import KeptTask, Video
 from .models.kept import store_id
 from .sources import has_source, is_content, new_download

@@ -14,8 +14,9 @@ from typing import Any
 
 from django.db.models import PROTECT, RESTRICT, Exists, F, OuterRef, QuerySet
 
-from . import clock, dispatch, limits
+from . import dispatch, limits
 from .conf.settings import get_settings
+from .db import clock
 from .models import KeptTask, Poller, Upkeep, Video
 from .net.signed_urls import expires_at
 

@@ -21,9 +21,7 @@ from django.db import DataError, Error, transaction
 from . import (
     accounts,
     batch,
-    clock,
     create,
-    dbpool,
     dispatch,
     keep,
     limits,
@@ -35,8 +33,9 @@ from . import (
     waits,
 )
 from .conf.settings import UnknownAccount, get_settings
+from .db import clock, pool
+from .db.leases import Heartbeat
 from .exceptions import StoreFailed, VideoEnded
-from .heartbeat import Heartbeat
 from .models import KeptTask, Video
 from .orders import order
 from .poll import Next
@@ -278,7 +277,7 @@ def create_video(
 
 
 def _require_commit() -> None:
-    if dbpool.is_in_transaction(transaction.get_connection(Video.objects.primary().db)):
+    if pool.is_in_transaction(transaction.get_connection(Video.objects.primary().db)):
         raise transaction.TransactionManagementError(
             "create_video() inside an atomic block would buy a video whose row a rollback loses. "
             "Call it after the block, or send it to a worker (delay), or use generate_video()."
@@ -387,7 +386,7 @@ def _store_here(video: Video) -> StoreResult | StoreFailed:
 )
 def sweep_videos() -> None:
     """Send again what went missing. Workers send this themselves; beat may, too."""
-    dbpool.close_old()
+    pool.close_old()
     try:
         sweep.sweep()
         timings.refresh()

@@ -15,8 +15,9 @@ from typing import Any
 
 from django.db import Error
 
-from . import cadence, clock
+from . import cadence
 from .conf.settings import get_settings
+from .db import clock
 from .models import Video
 from .plans import Life, Plan, make_plan
 

@@ -18,9 +18,10 @@ from celery.signals import (
 from django.core import checks
 from django.db import Error
 
-from . import dbpool, dispatch
+from . import dispatch
 from .checks.messages import TAG
 from .conf.settings import get_settings
+from .db import pool
 
 __all__ = ["QuietFilter", "SweepTimer", "quiet_celery"]
 
@@ -79,14 +80,14 @@ def load_client(**kwargs: Any) -> None:
 @worker_process_init.connect(dispatch_uid="seedance_celery.keep", weak=False)
 def keep_connections(**kwargs: Any) -> None:
     """Keep the poll loop's database connections over tasks, in this process."""
-    dbpool.keep(is_worker=True)
+    pool.keep(is_worker=True)
 
 
 @worker_shutdown.connect(dispatch_uid="seedance_celery.close", weak=False)
 @worker_process_shutdown.connect(dispatch_uid="seedance_celery.close", weak=False)
 def close_connections(**kwargs: Any) -> None:
     """Close them with the worker."""
-    dbpool.keep(is_worker=False)
+    pool.keep(is_worker=False)
 
 
 @worker_ready.connect(dispatch_uid="seedance_celery.check", weak=False)

@@ -14,8 +14,9 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from .. import accounts, clock
+from .. import accounts
 from ..api.replies import MAX_ID
+from ..db import clock
 from ..exceptions import InvalidRequest
 from ..models import KeptTask, Video
 from ..models.actions import ADOPTABLE, checked_api_id

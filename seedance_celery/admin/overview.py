@@ -7,8 +7,8 @@ from typing import Any
 from django.core.cache import cache
 from django.db.models import Count, Q
 
-from .. import clock
 from ..conf.settings import get_settings
+from ..db import clock
 from ..models import AccountState, Video
 
 __all__ = ["overview"]

@@ -4,15 +4,7 @@
 kind of value. A new setting is a field of `Settings` with its reader, default and example.
 """
 
-from .settings import (
-    BATCH_RUN,
-    Account,
-    Problem,
-    Settings,
-    UnknownAccount,
-    get_settings,
-    problems,
-)
+from .settings import BATCH_RUN, Account, Problem, Settings, UnknownAccount, get_settings, problems
 
 __all__ = [
     "BATCH_RUN",

@@ -13,9 +13,9 @@ from django.db import connections
 from django.db.models import Max
 from django.db.models.functions import Coalesce
 
-from .. import clock
 from ..checks.messages import TAG
 from ..conf.settings import Account, get_settings
+from ..db import clock
 from ..models import Video
 from ..schema import unapplied
 from .findings import Found, bad, good, unsure

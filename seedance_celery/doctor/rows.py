@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .. import clock
 from ..conf.settings import get_settings
+from ..db import clock
 from ..models import AccountState, KeptTask, Upkeep, Video
 from .findings import Found, bad, good, unsure
 

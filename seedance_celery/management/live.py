@@ -13,7 +13,7 @@ from uuid import UUID
 from django.core.management.base import OutputWrapper
 from django.db import InterfaceError, OperationalError, connections
 
-from .. import clock
+from ..db import clock
 from ..estimates import estimate, shown_progress
 from ..models import Video
 from .durations import spelled

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db import connections, models, transaction
 
-from .. import clock
 from ..conf.settings import get_settings
+from ..db import clock
 from .video import Video
 
 __all__ = ["Move", "claim", "move_all"]

@@ -7,7 +7,8 @@ from typing import Any
 from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
-from .. import clock, dispatch
+from .. import dispatch
+from ..db import clock
 from .fields import OpaqueField
 
 __all__ = ["KeptTask", "keep_unfinished", "store_id"]

@@ -12,8 +12,9 @@ from typing import Any
 from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
-from .. import clock, dispatch
+from .. import dispatch
 from ..conf.settings import get_settings
+from ..db import clock
 
 __all__ = ["Poller"]
 

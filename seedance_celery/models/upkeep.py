@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import IntegrityError, models, router, transaction
 from django.utils.translation import gettext_lazy as _
 
-from .. import clock
+from ..db import clock
 
 __all__ = ["Upkeep"]
 

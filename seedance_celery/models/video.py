@@ -17,10 +17,10 @@ from django.utils import timezone
 from django.utils.functional import LazyObject, empty
 from django.utils.translation import gettext_lazy as _
 
-from .. import clock, dbpool, dispatch
+from .. import dispatch
 from ..api.replies import MAX_ID
 from ..conf.settings import get_settings
-from . import statements
+from ..db import clock, pool, statements
 from .account import AccountState
 from .actions import Actions
 from .fields import OpaqueField
@@ -91,10 +91,10 @@ class VideoQuerySet(models.QuerySet["Video"]):
         """Return the row of a pk with the database's time, by a statement compiled before."""
         alias = router.db_for_write(self.model)
 
-        def look(session: dbpool.Session) -> Video | None:
+        def look(session: pool.Session) -> Video | None:
             return statements.find(session, alias, self.model, self.for_poll, pk)
 
-        return dbpool.ask(alias, look)
+        return pool.ask(alias, look)
 
     def polled(self) -> VideoQuerySet:
         """Videos that the API has in work."""
@@ -321,7 +321,7 @@ class Video(Actions, models.Model):
         guards = {"poll_token": [self.poll_token], "status": statuses}
         changes["poll_token"] = self.poll_token + 1
         if statements.is_plain(changes):
-            with dbpool.session(self.db) as session:
+            with pool.session(self.db) as session:
                 won = statements.update(session, self, changes, guards)
         else:
             rows = type(self).objects.primary().filter(pk=self.pk)

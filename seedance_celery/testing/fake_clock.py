@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import DateTimeField, Value
 
-from ..clock import Clock
+from ..db.clock import Clock
 
 __all__ = ["FakeClock"]
 

@@ -11,9 +11,10 @@ from celery import Celery, current_app
 from django.db import connections
 from django.db.models import Q
 
-from .. import accounts, clock, dbpool, dispatch, timings
+from .. import accounts, dispatch, timings
 from ..client import Client
 from ..conf.settings import get_settings
+from ..db import clock, pool
 from ..models import KeptTask, Video
 from ..net.connection import Limits, standing_in
 from ..simulator import Seen, SimulatorApp, SimulatorServer
@@ -209,7 +210,7 @@ class Seedance(Assertions):
     def _commit(self) -> None:
         """Run what waits for a commit that a `TestCase` never makes."""
         for connection in connections.all(initialized_only=True):
-            if dbpool.is_in_transaction(connection):
+            if pool.is_in_transaction(connection):
                 raise AssertionError(
                     "The kit was called inside transaction.atomic(): nothing that waits for the "
                     "commit has been sent. Call it after the block."

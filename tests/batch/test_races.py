@@ -13,7 +13,8 @@ from django.db import connection, connections
 from django.test.utils import override_settings
 from django.utils import timezone
 
-from seedance_celery import clock, dispatch
+from seedance_celery import dispatch
+from seedance_celery.db import clock
 from seedance_celery.models import Poller, Video
 from seedance_celery.models.bulk import claim, move_all
 from seedance_celery.sweep import sweep

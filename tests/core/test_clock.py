@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from seedance_celery import clock
+from seedance_celery.db import clock
 from seedance_celery.models import AccountState
 from tests.harness.databases import Database
 

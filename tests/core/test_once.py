@@ -16,7 +16,8 @@ from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
 from django.test import override_settings
 
-from seedance_celery import clock, dispatch, keep
+from seedance_celery import dispatch, keep
+from seedance_celery.db import clock
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.poll import poll
 from seedance_celery.shortcuts import generate_video, track_video

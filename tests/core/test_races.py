@@ -11,8 +11,9 @@ from celery import signature
 from celery.exceptions import Ignore
 from django.db import OperationalError, connections, transaction
 
-from seedance_celery import accounts, clock, dispatch, endings, keep
+from seedance_celery import accounts, dispatch, endings, keep
 from seedance_celery.api.catalog import MAX_SECONDS, MAX_SIZE
+from seedance_celery.db import clock
 from seedance_celery.models import AccountState, KeptTask, Video
 from seedance_celery.orders import MAX_LEVELS, order
 from seedance_celery.shortcuts import track_video

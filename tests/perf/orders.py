@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connections
 
-from seedance_celery import dbpool
+from seedance_celery.db import pool
 from seedance_celery.models import Video
 from seedance_celery.shortcuts import track_video
 
@@ -20,7 +20,7 @@ def follow(count: int) -> None:
 
 def backend() -> int:
     """Return the server's pid of the session that a statement runs on."""
-    with dbpool.session("default") as session, session.connection.cursor() as cursor:
+    with pool.session("default") as session, session.connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         return int(cursor.fetchone()[0])
 
@@ -28,7 +28,7 @@ def backend() -> int:
 def fork() -> dict[str, Any]:
     """Use a kept connection before, in and after a fork."""
     connections.close_all()
-    dbpool.keep(is_worker=True)
+    pool.keep(is_worker=True)
     parents = backend()
     reader, writer = os.pipe()
     child = os.fork()
@@ -44,7 +44,7 @@ def compare() -> dict[str, Any]:
     """Write and read a row by the compiled statements, and read it by the ORM as well."""
     video = Video.objects.create(api_id="a", status="in_progress", poll_token=1, metadata={"a": 1})
     connections.close_all()
-    dbpool.keep(is_worker=True)
+    pool.keep(is_worker=True)
     for _ in range(2):  # compiled, and used again
         row = Video.objects.find(str(video.pk))
         assert row is not None
@@ -64,7 +64,7 @@ def race(count: int) -> int:
     """Move a row from threads that have read it at the same time; return how many won."""
     video = Video.objects.create(api_id="b", status="in_progress", poll_token=1)
     connections.close_all()
-    dbpool.keep(is_worker=True)
+    pool.keep(is_worker=True)
     barrier = threading.Barrier(count)
     wins: list[bool] = []
 

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seedance_celery.dbpool import MAX_SESSIONS
+from seedance_celery.db.pool import MAX_SESSIONS
 from tests.conftest import SiteFactory
 from tests.harness.site import Site
 from tests.perf import orders

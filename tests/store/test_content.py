@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 from django.test import override_settings
 
-from seedance_celery import accounts, clock
+from seedance_celery import accounts
 from seedance_celery.client import Client
+from seedance_celery.db import clock
 from seedance_celery.exceptions import (
     AddressRefused,
     InvalidRequest,

@@ -11,8 +11,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
-from ... import clock
 from ...conf.settings import get_settings
+from ...db import clock
 from ...models import KeptTask, Video
 from ...sweep import BATCH, Swept, prune, sweep
 from ..durations import duration, spelled

@@ -23,8 +23,8 @@ from django.core import mail
 from django.db import Error, InterfaceError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..conf.settings import get_settings
 from . import clock
-from .conf.settings import get_settings
 
 __all__ = [
     *("MAX_SESSIONS", "Session", "ask", "close_all", "close_old", "is_in_transaction", "keep"),

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from django.db.models import Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
-from ..dbpool import Session
+from .pool import Session
 
 __all__ = ["find", "is_plain", "update"]
 
