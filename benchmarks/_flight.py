@@ -17,7 +17,7 @@ def put(ids: list[str]) -> None:
 
     from django.utils import timezone
 
-    from seedance_celery import dispatch
+    from seedance_celery import sending
     from seedance_celery.conf.settings import get_settings
     from seedance_celery.models import Poller, Video
 
@@ -42,7 +42,7 @@ def put(ids: list[str]) -> None:
             )
         )
     Video.objects.bulk_create(rows, batch_size=1000)
-    if dispatch.in_batches():
+    if sending.in_batches():
         Poller.objects.call("default")
         return
     for row, wait in zip(rows, waits, strict=True):

@@ -18,7 +18,7 @@ from time import monotonic
 
 from django.db import Error
 
-from . import accounts, dispatch, poll, signals
+from . import accounts, poll, sending, signals
 from .api.replies import VideoTask
 from .asking import Askers
 from .conf.settings import BATCH_RUN, get_settings
@@ -73,7 +73,7 @@ def act(account: str, number: int, token: int) -> None:
         )
         wait = get_settings().poll_countdown[0]
         message = (account, number, token if poller is None else poller.token)
-        dispatch.send(dispatch.BATCH, message, **dispatch.delay(wait))
+        sending.send(sending.BATCH, message, **sending.delay(wait))
         return
     _tell(progressed)
 
@@ -98,7 +98,7 @@ def _go_on(poller: Poller, pause: float) -> None:
     resting = poller.rest()
     if resting is None:
         return
-    is_wanted = dispatch.in_batches() and poller.number < settings.batch_tasks
+    is_wanted = sending.in_batches() and poller.number < settings.batch_tasks
     wait = Video.objects.next_poll(poller.account) if is_wanted else None
     if wait is None or poller.account not in settings.accounts:
         resting.stop()

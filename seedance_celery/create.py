@@ -14,7 +14,7 @@ from typing import Any
 
 from django.core.files.storage import storages
 
-from . import accounts, dispatch, limits, waits
+from . import accounts, limits, sending, waits
 from .api.replies import VideoTask
 from .conf.settings import UnknownAccount, get_settings
 from .endings import end
@@ -180,9 +180,9 @@ def end_unanswered(video: Video) -> None:
 
 def _end_unsent(video: Video) -> None:
     kept = KeptTask.objects.using(video.db).filter(video=video).unfinished()
-    kept = kept.filter(task__in=(dispatch.CREATE, dispatch.SUBMIT))
+    kept = kept.filter(task__in=(sending.CREATE, sending.SUBMIT))
     if not kept.exists():
         end(video, "rejected", **refusal(video, "never sent: nothing is left that would send it"))
     elif not kept.filter(due_at__isnull=False).exists():
         # They wait for the reply to another's POST, which was not sent and is not tried again.
-        video.release(dispatch.CREATE, dispatch.SUBMIT)
+        video.release(sending.CREATE, sending.SUBMIT)

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
-from . import dispatch, limits, signals, uploads
+from . import limits, sending, signals, uploads
 from .conf.settings import get_settings
 from .db import clock
 from .db.leases import Heartbeat
@@ -115,7 +115,7 @@ def keep_if_wanted(video: Video) -> None:
     # may fail, and then nobody else would.
     goes_first = KeptTask.objects.using(video.db).filter(video=video).storing().exists()
     argument = {"video_pk": str(video.pk)}
-    video.keep(dispatch.STORE, argument, store_id(video.pk), send=not goes_first)
+    video.keep(sending.STORE, argument, store_id(video.pk), send=not goes_first)
 
 
 def settle(video: Video) -> None:
@@ -123,7 +123,7 @@ def settle(video: Video) -> None:
     # Only now: under READ COMMITTED, a release within the transaction that ended the video would
     # miss a task that parks meanwhile.
     if video.is_finished:
-        video.release(dispatch.POLL, dispatch.CREATE)
+        video.release(sending.POLL, sending.CREATE)
         if video.status != Status.CREATE_UNKNOWN:  # that one may still be bought again
             uploads.remove(video.images)
     own = Video.objects.using(video.db).filter(pk=video.pk, poll_token=video.poll_token)

@@ -21,7 +21,7 @@ from celery.exceptions import Ignore, Reject
 from django.db import Error, transaction
 from kombu.utils.json import dumps, loads
 
-from . import dispatch, results, waits
+from . import results, sending, waits
 from .conf.settings import get_settings
 from .db import clock
 from .db.leases import Heartbeat
@@ -75,7 +75,7 @@ def text_of(task: AnyTask, args: list[Any], kwargs: dict[str, Any]) -> str:
         task.signature_from_request(request, tuple(args), kwargs, retries=request.retries)
     )
     signature["options"] = _undelayed(signature["options"])
-    if dispatch.is_keepable(signature):
+    if sending.is_keepable(signature):
         return str(dumps(signature))
     logger.warning(
         "%s[%s] has arguments in its canvas that are no JSON: it waits by retrying, and a crash "
@@ -202,7 +202,7 @@ def retry(task: AnyTask, countdown: float | None = None) -> NoReturn:
     """Retry with the canvas in the message; where the broker is away, leave the message there."""
     countdown = countdown or waits.countdown(*get_settings().poll_countdown)
     try:
-        options: Any = dispatch.delay(countdown)
+        options: Any = sending.delay(countdown)
         # A project's annotation may have set a limit, which is not about waiting.
         raise task.retry(max_retries=sys.maxsize, **options)
     except Reject as reject:
@@ -321,7 +321,7 @@ def publish_errbacks(task: AnyTask, kept: KeptTask) -> None:
     _, sent = _sorted(task, _options(kept)["link_error"])
     request = task.request
     options: dict[str, Any] = {"parent_id": request.id, "root_id": request.root_id or request.id}
-    options["retry_policy"] = dispatch.RETRY_POLICY
+    options["retry_policy"] = sending.RETRY_POLICY
     steps = [
         partial(task.app.signature(errback).apply_async, (request.id,), **options)
         for errback in sent
@@ -336,7 +336,7 @@ def _sorted(task: AnyTask, errbacks: Any) -> tuple[list[Any], list[Any]]:
     inline: list[Any] = []
     sent: list[Any] = []
     for errback in _listed(errbacks):
-        is_inline = dispatch.is_inline(task.app.signature(errback))
+        is_inline = sending.is_inline(task.app.signature(errback))
         (inline if is_inline else sent).append(errback)
     return inline, sent
 
@@ -362,7 +362,7 @@ def _go(task: AnyTask, signature: Signature | group, result: Any, **options: Any
     if task.app.conf.task_inherit_parent_priority:
         options["priority"] = info.get("priority")
     options |= {"parent_id": request.id, "root_id": request.root_id or request.id}
-    options |= {"retry_policy": dispatch.RETRY_POLICY, "argsrepr": _shown(result)}
+    options |= {"retry_policy": sending.RETRY_POLICY, "argsrepr": _shown(result)}
     signature.apply_async((result,), **options)
 
 
@@ -387,7 +387,7 @@ def _publish(kept: KeptTask, steps: Iterable[Callable[[], object]]) -> None:
                 continue
             try:
                 step()
-            except dispatch.BROKER_ERRORS as error:
+            except sending.BROKER_ERRORS as error:
                 logger.info("%s goes on later: the broker is away (%s)", kept, type(error).__name__)
                 kept.mine().update(lease_until=None, due_at=clock.after(lease))
                 raise Ignore from error

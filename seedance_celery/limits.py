@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone as django_timezone
 
-from . import dispatch
+from . import sending
 from .conf.settings import Account, get_settings
 from .db import clock
 from .models import AccountState, KeptTask, Video
@@ -98,7 +98,7 @@ def call_next(name: str) -> None:
     for video in waiting[:free]:
         # What is due sooner than a parked task has been called already.
         parked = KeptTask.objects.using(video.db).filter(
-            video=video, task__in=(dispatch.CREATE, dispatch.SUBMIT), due_at__gt=clock.after(after)
+            video=video, task__in=(sending.CREATE, sending.SUBMIT), due_at__gt=clock.after(after)
         )
         keys = list(parked.values_list("pk", flat=True))
         for kept in KeptTask.objects.using(video.db).filter(pk__in=keys).make_due(after):

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import Error, IntegrityError, transaction
 
-from . import accounts, dispatch, limits, signals, uploads, waits
+from . import accounts, limits, sending, signals, uploads, waits
 from .api import evidence
 from .api.envelopes import without_request_ids
 from .api.replies import Outcome, VideoTask, create_outcome, redact
@@ -229,7 +229,7 @@ def _bought(row: Video, task: VideoTask, countdown: float, history: list[Any]) -
 def _go_on(video: Video, countdown: float) -> None:
     video.call(countdown)
     signals.tell(signals.video_created, video)
-    video.release(dispatch.CREATE)
+    video.release(sending.CREATE)
     uploads.remove(video.images)
 
 

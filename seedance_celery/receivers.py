@@ -18,7 +18,7 @@ from django.db import Error, connections, transaction
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
-from . import dispatch, keep, uploads
+from . import keep, sending, uploads
 from .db import clock
 from .models import KeptTask, Video
 
@@ -26,13 +26,13 @@ __all__: list[str] = []
 
 logger = logging.getLogger(__name__)
 
-KEPT = frozenset({dispatch.CREATE, dispatch.POLL, dispatch.STORE})
+KEPT = frozenset({sending.CREATE, sending.POLL, sending.STORE})
 
 
 @before_task_publish.connect(dispatch_uid="seedance_celery.publish", weak=False)
 def on_publish(sender: Any = None, headers: Any = None, **kwargs: Any) -> None:
     """Show no argument of our tasks in events, logs and results, sent by name as well."""
-    if headers and str(sender).startswith(dispatch.PREFIX):
+    if headers and str(sender).startswith(sending.PREFIX):
         headers.update(argsrepr="()", kwargsrepr="{}")
 
 

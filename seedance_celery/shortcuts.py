@@ -17,7 +17,7 @@ from celery.canvas import Signature
 from celery.exceptions import Ignore
 from django.db import transaction
 
-from . import dispatch, endings, keep, uploads
+from . import endings, keep, sending, uploads
 from .conf.settings import get_settings
 from .db import clock
 from .exceptions import InvalidRequest
@@ -71,7 +71,7 @@ def generate_video(
             )
         if is_new:
             _park(video, canvas, is_new=True)
-            video.keep(dispatch.SUBMIT, str(video.pk))
+            video.keep(sending.SUBMIT, str(video.pk))
     if not is_new:
         uploads.remove(names)
     return video
@@ -130,7 +130,7 @@ def _canvas(link: Any, link_error: Any, *, store: bool | None) -> dict[str, Any]
         return None
     if not store:
         return {"link": links, "link_error": errbacks}
-    step = Signature(dispatch.STORE, options={"link": links, "link_error": errbacks})
+    step = Signature(sending.STORE, options={"link": links, "link_error": errbacks})
     return {"link": [step], "link_error": errbacks}
 
 
@@ -146,10 +146,10 @@ def _signatures(value: Any, name: str) -> list[Any]:
         if not isinstance(signature, Signature):
             message = f"{name} is a signature (task.s(…)), not {type(signature).__name__}."
             raise InvalidRequest(message, name)
-        if not dispatch.is_keepable(signature):
+        if not sending.is_keepable(signature):
             message = f"{name} has arguments that are no JSON, and could not wait in the row."
             raise InvalidRequest(message, name)
-        misfit = dispatch.misfit(signature, 1 if name == "link" else None)
+        misfit = sending.misfit(signature, 1 if name == "link" else None)
         if misfit:
             message = f"{name}: {signature.task} cannot be called so: {misfit}. {_GIVEN[name]}"
             raise InvalidRequest(message, name)
@@ -164,10 +164,10 @@ def _park(video: Video, canvas: dict[str, Any] | None, *, is_new: bool) -> None:
     if canvas is None:
         return
     celery_id = str(uuid.uuid4())
-    text = dispatch.signature_text(
-        dispatch.POLL, [{"video_pk": str(video.pk)}], task_id=celery_id, **canvas
+    text = sending.signature_text(
+        sending.POLL, [{"video_pk": str(video.pk)}], task_id=celery_id, **canvas
     )
-    kept = KeptTask(celery_id=celery_id, task=dispatch.POLL, video=video, signature=text)
+    kept = KeptTask(celery_id=celery_id, task=sending.POLL, video=video, signature=text)
     if not is_new:
         # It may end before this is committed, and would not see this task then.
         kept.due_at = video.now + timedelta(seconds=get_settings().resend_after)

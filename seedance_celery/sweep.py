@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db.models import PROTECT, RESTRICT, Exists, F, OuterRef, QuerySet
 
-from . import dispatch, limits
+from . import limits, sending
 from .conf.settings import get_settings
 from .db import clock
 from .models import KeptTask, Poller, Upkeep, Video
@@ -68,7 +68,7 @@ def _wait(resends: int) -> float:
 def _sweep_loops() -> int:
     overdue = Video.objects.primary().with_now().filter(overdue_at__lte=clock.now())
     sent = 0
-    if dispatch.in_batches():
+    if sending.in_batches():
         sent = _sweep_pollers()
         overdue = overdue.exclude(status__in=Video.POLLED, account__in=get_settings().accounts)
     for video in overdue.order_by("overdue_at")[:BATCH]:
@@ -124,7 +124,7 @@ def _sweep_tasks() -> int:
 
 def _link_ends_at(kept: Any) -> datetime:
     """Return when what a task needs is gone: files whose link dies soonest are sent for first."""
-    return (expires_at(kept.link) if kept.task == dispatch.STORE else None) or LATEST
+    return (expires_at(kept.link) if kept.task == sending.STORE else None) or LATEST
 
 
 def _went(row: Video | KeptTask) -> bool | None:

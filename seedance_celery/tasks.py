@@ -22,11 +22,11 @@ from . import (
     accounts,
     batch,
     create,
-    dispatch,
     keep,
     limits,
     loop,
     results,
+    sending,
     store,
     sweep,
     timings,
@@ -97,7 +97,7 @@ class SeedanceTask(_Task):
     ) -> Any:
         """Send the task on `QUEUE` unless the caller names one, without its arguments' text."""
         if not any(options.get(name) for name in ("queue", "exchange", "routing_key")):
-            options["queue"] = dispatch.queue_for(self.name)
+            options["queue"] = sending.queue_for(self.name)
         options = {"argsrepr": "()", "kwargsrepr": "{}", **options}
         return super().apply_async(args, kwargs, **options)
 
@@ -108,7 +108,7 @@ class SeedanceTask(_Task):
 @shared_task(
     bind=True,
     base=SeedanceTask,
-    name=dispatch.REFRESH,
+    name=sending.REFRESH,
     acks_late=False,
     reject_on_worker_lost=False,
     ignore_result=True,
@@ -120,7 +120,7 @@ def refresh_video(self: Any, video_pk: str, token: int) -> None:
         return
     try:
         message = loop.act(video_pk, token)
-        if message is not None and dispatch.in_batches():
+        if message is not None and sending.in_batches():
             # The batch poller comes for it: no message waits.
             message.tell()
             return
@@ -135,7 +135,7 @@ def refresh_video(self: Any, video_pk: str, token: int) -> None:
 
 def _send_next(task: Any, video_pk: str, message: Next) -> None:
     try:
-        wait = dispatch.delay(message.countdown) or {"countdown": 0}
+        wait = sending.delay(message.countdown) or {"countdown": 0}
         task.retry(args=(video_pk, message.token), throw=False, **wait)
     except Reject:
         # The broker is away. The row says when it was due, and the sweep sends it.
@@ -155,7 +155,7 @@ def _run_inline(video_pk: str, token: int) -> None:
 
 @shared_task(
     base=SeedanceTask,
-    name=dispatch.BATCH,
+    name=sending.BATCH,
     acks_late=False,
     reject_on_worker_lost=False,
     ignore_result=True,
@@ -170,7 +170,7 @@ def refresh_videos(account: str, number: int, token: int) -> None:
 _FOR_CANVASES: dict[str, Any] = {"bind": True, "base": SeedanceTask, "throws": (VideoEnded,)}
 
 
-@cast("_Makes[PollVideoTask]", shared_task(name=dispatch.POLL, **_FOR_CANVASES))
+@cast("_Makes[PollVideoTask]", shared_task(name=sending.POLL, **_FOR_CANVASES))
 def poll_video(
     self: Any,
     video: VideoRef,
@@ -238,7 +238,7 @@ def _end_of(video: Video, propagate: bool) -> PollResult | VideoEnded:
     return results.error_of(video)
 
 
-@cast("_Makes[CreateVideoTask]", shared_task(name=dispatch.CREATE, **_FOR_CANVASES))
+@cast("_Makes[CreateVideoTask]", shared_task(name=sending.CREATE, **_FOR_CANVASES))
 def create_video(
     self: Any,
     prompt: str,
@@ -322,7 +322,7 @@ def _buy_here(video: Video) -> dict[str, Any] | VideoEnded:
     return _reply_of(video)
 
 
-@shared_task(bind=True, base=SeedanceTask, name=dispatch.SUBMIT, ignore_result=True)
+@shared_task(bind=True, base=SeedanceTask, name=sending.SUBMIT, ignore_result=True)
 def submit_video(self: Any, video_pk: str) -> None:
     """Buy the video of a row that `generate_video` inserted. Sent by the package."""
     with _database_errors(self):
@@ -338,7 +338,7 @@ def submit_video(self: Any, video_pk: str) -> None:
         kept.mine().finish()
 
 
-@cast("_Makes[StoreVideoTask]", shared_task(name=dispatch.STORE, **_FOR_CANVASES))
+@cast("_Makes[StoreVideoTask]", shared_task(name=sending.STORE, **_FOR_CANVASES))
 def store_video(self: Any, video: VideoRef) -> StoreResult:
     """Keep the file of a completed video in the storage.
 
@@ -379,7 +379,7 @@ def _store_here(video: Video) -> StoreResult | StoreFailed:
 
 @shared_task(
     base=SeedanceTask,
-    name=dispatch.SWEEP,
+    name=sending.SWEEP,
     acks_late=False,
     reject_on_worker_lost=False,
     ignore_result=True,

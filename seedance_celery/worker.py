@@ -18,7 +18,7 @@ from celery.signals import (
 from django.core import checks
 from django.db import Error
 
-from . import dispatch
+from . import sending
 from .checks.messages import TAG
 from .conf.settings import get_settings
 from .db import pool
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 EXPIRES_AFTER = 20
 """How many intervals a sweep may wait in a queue. Fewer, and a late queue is never swept."""
 
-POLLING = frozenset({dispatch.BATCH, dispatch.REFRESH, dispatch.SWEEP})
+POLLING = frozenset({sending.BATCH, sending.REFRESH, sending.SWEEP})
 
 
 class SweepTimer(bootsteps.StartStopStep):
@@ -121,10 +121,10 @@ def log_missing_migrations(**kwargs: Any) -> None:
 def _tick(app: Any, interval: float) -> None:
     # In the worker's main process and its event loop: it only sends.
     try:
-        app.tasks[dispatch.SWEEP].apply_async(
+        app.tasks[sending.SWEEP].apply_async(
             expires=interval * EXPIRES_AFTER, retry=False, add_to_parent=False
         )
-    except dispatch.BROKER_ERRORS as error:
+    except sending.BROKER_ERRORS as error:
         logger.debug("No sweep was sent: the broker is away (%s)", type(error).__name__)
 
 

@@ -10,14 +10,14 @@ from celery.exceptions import ImproperlyConfigured as CeleryMisconfigured
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
-from .. import dispatch
+from .. import sending
 from ..conf.settings import BATCH_RUN, Settings, get_settings
 from .celery_app import is_configured
 from .messages import TAG, error, warning
 
 __all__ = ["check_tasks"]
 
-KEPT = (dispatch.CREATE, dispatch.SUBMIT, dispatch.POLL, dispatch.STORE)
+KEPT = (sending.CREATE, sending.SUBMIT, sending.POLL, sending.STORE)
 EVERYWHERE = "Leave it out of task_annotations for {name!r} (an entry '*' reaches it, too)."
 
 
@@ -31,12 +31,12 @@ def check_tasks(**kwargs: Any) -> list[checks.CheckMessage]:
             return []
     except (ImproperlyConfigured, CeleryMisconfigured):
         return []  # Other checks say so.
-    loops = [dispatch.REFRESH, *([dispatch.BATCH] if settings.poller == "batch" else [])]
+    loops = [sending.REFRESH, *([sending.BATCH] if settings.poller == "batch" else [])]
     tasks = {name: task for name, task in app.tasks.items() if name in (*KEPT, *loops)}
     return [
         *(message for task in tasks.values() for message in _check_limits(task, settings)),
         *(message for name in KEPT if name in tasks for message in _check_kept(tasks[name])),
-        *_check_loop(tasks[dispatch.REFRESH]),
+        *_check_loop(tasks[sending.REFRESH]),
     ]
 
 
@@ -64,11 +64,11 @@ def _check_limits(task: Any, settings: Settings) -> Iterator[checks.CheckMessage
 
 def _needed(settings: Settings) -> dict[str, float]:
     return {
-        dispatch.CREATE: settings.create_timeout,
-        dispatch.SUBMIT: settings.create_timeout,
-        dispatch.STORE: settings.store_timeout,
-        dispatch.REFRESH: settings.poll_limit,
-        dispatch.BATCH: BATCH_RUN + settings.poll_limit,
+        sending.CREATE: settings.create_timeout,
+        sending.SUBMIT: settings.create_timeout,
+        sending.STORE: settings.store_timeout,
+        sending.REFRESH: settings.poll_limit,
+        sending.BATCH: BATCH_RUN + settings.poll_limit,
     }
 
 

@@ -11,7 +11,7 @@ from celery import current_app
 from kombu import Connection, Producer, Queue
 from kombu.exceptions import ChannelError
 
-from .. import dispatch
+from .. import sending
 from .findings import Found, bad, good, skipped, unsure
 
 __all__ = ["look_at_broker", "look_at_workers"]
@@ -24,12 +24,12 @@ EXPIRES = 60
 DEEP = 1000
 """Messages in a queue from which on polls come late."""
 ALL = (
-    dispatch.CREATE,
-    dispatch.SUBMIT,
-    dispatch.POLL,
-    dispatch.STORE,
-    dispatch.REFRESH,
-    dispatch.SWEEP,
+    sending.CREATE,
+    sending.SUBMIT,
+    sending.POLL,
+    sending.STORE,
+    sending.REFRESH,
+    sending.SWEEP,
 )
 
 
@@ -41,7 +41,7 @@ def look_at_broker() -> Iterator[Found]:
         try:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT)
             seconds = _round_trip(connection)
-        except (*dispatch.BROKER_ERRORS, *connection.connection_errors) as error:
+        except (*sending.BROKER_ERRORS, *connection.connection_errors) as error:
             hint = "Start the broker, or correct broker_url."
             yield bad(f"{where} cannot be used: {error}", hint)
             return
@@ -78,7 +78,7 @@ def _queues(app: Any) -> list[str]:
     """Return the names of the queues that our tasks go to."""
     names = []
     for task in ALL:
-        own = dispatch.queue_for(task)
+        own = sending.queue_for(task)
         routed = app.amqp.router.route({"queue": own} if own else {}, task).get("queue")
         names.append(getattr(routed, "name", routed))
     return sorted({name for name in names if name})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 
-from .. import dispatch, signals
+from .. import sending, signals
 from ..api.replies import MAX_ID, is_api_id
 from ..conf.settings import get_settings
 from ..exceptions import InvalidRequest
@@ -144,7 +144,7 @@ class Actions:
                 history=video.noted("bought again"),
             )
             if won:
-                video.keep(dispatch.SUBMIT, str(video.pk))
+                video.keep(sending.SUBMIT, str(video.pk))
         return won
 
     def give_up(self: Video) -> bool:  # type: ignore[misc]
@@ -170,7 +170,7 @@ class Actions:
         waiting = KeptTask.objects.using(self.db).filter(video=self)
         # What buys a row's video or keeps its file goes on with nothing: without the one the row
         # would never end, and the other's link dies.
-        waiting = waiting.exclude(task=dispatch.SUBMIT).exclude(celery_id=store_id(self.pk))
+        waiting = waiting.exclude(task=sending.SUBMIT).exclude(celery_id=store_id(self.pk))
         return waiting.finish()
 
     def store(self: Video) -> str:  # type: ignore[misc]
@@ -183,13 +183,13 @@ class Actions:
             message = f"Video {self} is {status}: only the file of a completed video can be kept."
             raise InvalidRequest(message, "video")
         celery_id = str(uuid.uuid4())
-        self.keep(dispatch.STORE, {"video_pk": str(self.pk)}, celery_id)
+        self.keep(sending.STORE, {"video_pk": str(self.pk)}, celery_id)
         return celery_id
 
 
 def _tell_of_id(video: Video) -> None:
     signals.tell(signals.video_created, video)
-    video.release(dispatch.CREATE)
+    video.release(sending.CREATE)
 
 
 def checked_api_id(api_id: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
-from .. import dispatch
+from .. import sending
 from ..db import clock
 from .fields import OpaqueField
 
@@ -42,7 +42,7 @@ class KeptTaskQuerySet(models.QuerySet["KeptTask"]):
 
     def storing(self) -> KeptTaskQuerySet:
         """Tasks that keep a file, or whose canvas does so next."""
-        named = models.Q(task=dispatch.STORE) | models.Q(signature__contains=dispatch.STORE)
+        named = models.Q(task=sending.STORE) | models.Q(signature__contains=sending.STORE)
         return self.unfinished().filter(named)
 
     def unclaimed(self) -> KeptTaskQuerySet:
@@ -133,4 +133,4 @@ class KeptTask(models.Model):
 
         Returns whether the broker took it. Tasks that cannot be kept wait by themselves.
         """
-        return bool(self.signature) and dispatch.resend(self.signature, countdown)
+        return bool(self.signature) and sending.resend(self.signature, countdown)

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
-from .. import dispatch
+from .. import sending
 from ..conf.settings import get_settings
 from ..db import clock
 
@@ -126,7 +126,7 @@ class Poller(models.Model):
     def send(self, wait: float = 0.0) -> bool:
         """Send its message; what cannot be sent is the sweep's, soon."""
         message = (self.account, self.number, self.token)
-        if dispatch.send(dispatch.BATCH, message, **dispatch.delay(wait)):
+        if sending.send(sending.BATCH, message, **sending.delay(wait)):
             return True
         self._mine().update(overdue_at=clock.after(1))
         return False

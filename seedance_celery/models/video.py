@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.functional import LazyObject, empty
 from django.utils.translation import gettext_lazy as _
 
-from .. import dispatch
+from .. import sending
 from ..api.replies import MAX_ID
 from ..conf.settings import get_settings
 from ..db import clock, pool, statements
@@ -334,11 +334,11 @@ class Video(Actions, models.Model):
     def send(self, countdown: float = 0) -> bool:
         """Send the poll loop's message with the token of this row; return whether it went."""
         message = (str(self.pk), self.poll_token)
-        return dispatch.send(dispatch.REFRESH, message, **dispatch.delay(countdown))
+        return sending.send(sending.REFRESH, message, **sending.delay(countdown))
 
     def call(self, countdown: float = 0) -> None:
         """Have the row looked at on commit; what cannot be sent is the sweep's."""
-        begin = self._call_poller if self.is_polled and dispatch.in_batches() else self.send
+        begin = self._call_poller if self.is_polled and sending.in_batches() else self.send
         transaction.on_commit(partial(begin, countdown), using=self.db)
 
     def _call_poller(self, countdown: float) -> None:
@@ -361,7 +361,7 @@ class Video(Actions, models.Model):
             defaults={
                 "task": name,
                 "video": self,
-                "signature": dispatch.signature_text(name, [argument], task_id=celery_id),
+                "signature": sending.signature_text(name, [argument], task_id=celery_id),
                 "due_at": clock.after(get_settings().resend_after),
             },
         )

@@ -11,7 +11,7 @@ from celery import Celery, current_app
 from django.db import connections
 from django.db.models import Q
 
-from .. import accounts, dispatch, timings
+from .. import accounts, sending, timings
 from ..client import Client
 from ..conf.settings import get_settings
 from ..db import clock, pool
@@ -181,7 +181,7 @@ class Seedance(Assertions):
         interval = timedelta(seconds=get_settings().sweep_interval or 1e9)
         if self.clock.time - self._swept_at >= interval:
             self._swept_at = self.clock.time
-            dispatch.send(dispatch.SWEEP, ())
+            sending.send(sending.SWEEP, ())
             self.run_due()
         due = [message.due for message in self.broker.fetch()]
         self.clock.time = min([*due, self._swept_at + interval, ends_at])

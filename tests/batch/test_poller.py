@@ -14,7 +14,7 @@ from celery import chain
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext, override_settings
 
-from seedance_celery import batch, dispatch, poll, signals
+from seedance_celery import batch, poll, sending, signals
 from seedance_celery.conf.settings import get_settings
 from seedance_celery.models import AccountState, Poller, Video
 from seedance_celery.models.bulk import claim, move_all
@@ -32,8 +32,8 @@ def buy(kit: Seedance, count: int, *scenarios: str) -> list[Video]:
     for _ in range(count):
         kit.next_video(*scenarios)
         videos.append(generate_video("A kite"))
-    while any(message.task != dispatch.BATCH for message in kit.broker.fetch()):
-        kit.run(take(kit, *(name for name in dispatch.__dict__.values() if name != dispatch.BATCH)))
+    while any(message.task != sending.BATCH for message in kit.broker.fetch()):
+        kit.run(take(kit, *(name for name in sending.__dict__.values() if name != sending.BATCH)))
     return [video.current() for video in videos]
 
 
@@ -66,8 +66,8 @@ def test_a_chain_goes_on_and_no_message_waits_for_a_video(kit: Seedance) -> None
         kit.next_video("slow")
         chain(create_video.s("A kite"), poll_video.s(), publish.s()).apply_async()
     kit.advance(30)
-    assert not sent(kit, dispatch.REFRESH)
-    assert len(sent(kit, dispatch.BATCH)) == 1
+    assert not sent(kit, sending.REFRESH)
+    assert len(sent(kit, sending.BATCH)) == 1
     kit.run_until_done()
     assert canvas.names() == ["publish"] * 20
     assert kit.signals("video_completed") == ["video_completed"] * 20
@@ -129,7 +129,7 @@ def test_an_end_is_announced_by_a_task_of_its_own(kit: Seedance, scenario: str) 
     generate_video("A kite", link_error=refund.s())
     while not Video.objects.filter(status=scenario).exists():
         kit.clock.advance(5)
-        while (message := kit.broker.take()) and message.task != dispatch.REFRESH:
+        while (message := kit.broker.take()) and message.task != sending.REFRESH:
             kit.run(message)
     assert kit.signals("video_finished") == []
     kit.run(message)
@@ -195,7 +195,7 @@ def test_a_video_that_is_due_sooner_calls_the_poller(kit: Seedance) -> None:
 def test_a_copy_of_a_pollers_message_asks_for_nothing(kit: Seedance) -> None:
     buy(kit, 1)
     kit.clock.advance(20)
-    message = take(kit, dispatch.BATCH)
+    message = take(kit, sending.BATCH)
     kit.run(message)
     before = asked(kit)
     kit.clock.advance(20)
@@ -288,7 +288,7 @@ def test_two_pollers_of_an_account_share_its_rows(kit: Seedance) -> None:
     with settings(BATCH_TASKS=2):
         buy(kit, 10, "slow")
         kit.advance(5)
-        assert len({m.body[0][1] for m in sent(kit, dispatch.BATCH)}) == 2
+        assert len({m.body[0][1] for m in sent(kit, sending.BATCH)}) == 2
         kit.run_until_done()
     for video in kit.simulator.videos.values():
         assert all(later - earlier >= 10 for earlier, later in pairwise(video.asked_at))

@@ -13,7 +13,7 @@ from django.db import connection, connections
 from django.test.utils import override_settings
 from django.utils import timezone
 
-from seedance_celery import dispatch
+from seedance_celery import sending
 from seedance_celery.db import clock
 from seedance_celery.models import Poller, Video
 from seedance_celery.models.bulk import claim, move_all
@@ -140,7 +140,7 @@ def test_a_poller_that_died_while_it_ran_is_sent_again_by_one_sweep(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
-    monkeypatch.setattr(dispatch, "_sent", lambda name, *_: sent.append(name) or True)
+    monkeypatch.setattr(sending, "_sent", lambda name, *_: sent.append(name) or True)
     insert()
     [poller] = Poller.objects.of("default")
     assert Poller.objects.begin("default", poller.number, poller.token)
@@ -148,4 +148,4 @@ def test_a_poller_that_died_while_it_ran_is_sent_again_by_one_sweep(
         assert sweep().loops == 0
         Poller.objects.update(overdue_at=clock.after(-1))
         assert sum(swept.loops for swept in at_once(sweep)) == 1
-    assert sent == [dispatch.BATCH]
+    assert sent == [sending.BATCH]

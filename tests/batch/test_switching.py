@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from seedance_celery import dispatch
+from seedance_celery import sending
 from seedance_celery.models import Poller, Video
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.testing import Seedance
@@ -83,7 +83,7 @@ def test_messages_and_rows_of_the_old_way_are_taken_over(kit: Seedance, old: str
     with settings(POLLER=new):
         kit.advance(120)
         waiting = {message.task for message in kit.broker.fetch()}
-        assert waiting <= {dispatch.REFRESH if new == "loop" else dispatch.BATCH}
+        assert waiting <= {sending.REFRESH if new == "loop" else sending.BATCH}
         kit.run_until_done()
     assert canvas.names() == ["publish"] * 5
     assert all(
@@ -102,7 +102,7 @@ def test_a_loop_beside_a_poller_claims_a_row_before_it_asks(kit: Seedance) -> No
     Poller.objects.call("default", 60)
     kit.clock.advance(20)
     token = Video.objects.get().poll_token
-    message = next(m for m in kit.broker.fetch() if m.task == dispatch.REFRESH)
+    message = next(m for m in kit.broker.fetch() if m.task == sending.REFRESH)
     with settings(POLLER="loop"):
         kit.broker.messages.remove(message)
         kit.run(message)

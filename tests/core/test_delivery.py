@@ -15,7 +15,7 @@ from celery.signals import task_revoked
 from django.db import OperationalError, connection, models
 from kombu.exceptions import OperationalError as BrokerDown
 
-from seedance_celery import dispatch
+from seedance_celery import sending
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.sweep import prune, sweep
@@ -108,12 +108,12 @@ def the_video_ended() -> bool:
 def test_a_stale_loop_and_the_one_that_replaced_it_do_not_both_ask(kit: Seedance) -> None:
     start(kit, "slow=50")
     kit.advance(30)
-    stale = [m for m in kit.broker.fetch() if m.task == dispatch.REFRESH]
+    stale = [m for m in kit.broker.fetch() if m.task == sending.REFRESH]
     Video.objects.update(overdue_at=kit.clock.time - timedelta(seconds=1))
     sweep()
     kit.broker.messages += stale
     kit.advance(120)
-    assert len([m for m in kit.broker.fetch() if m.task == dispatch.REFRESH]) == 1
+    assert len([m for m in kit.broker.fetch() if m.task == sending.REFRESH]) == 1
     times = kit.simulator.videos[the_video().api_id].asked_at
     assert all(b - a >= 9 for a, b in pairwise(times)), times
 
@@ -239,7 +239,7 @@ def test_arguments_that_are_no_json_wait_by_retrying_with_a_warning(
 ) -> None:
     app = current_app._get_current_object()
     app.conf.accept_content = ["pickle", "json"]
-    for name in (dispatch.POLL, publish.name):
+    for name in (sending.POLL, publish.name):
         monkeypatch.setattr(app.tasks[name], "serializer", "pickle")
         monkeypatch.setattr(app.tasks[name], "_exec_options", None)
     try:
@@ -248,7 +248,7 @@ def test_arguments_that_are_no_json_wait_by_retrying_with_a_warning(
         kit.run_until_done()
     finally:
         app.conf.accept_content = ["json"]
-        for name in (dispatch.POLL, publish.name):
+        for name in (sending.POLL, publish.name):
             app.tasks[name]._exec_options = None
     assert canvas.names() == ["publish"]
     assert "waits by retrying" in caplog.text

@@ -11,7 +11,7 @@ from celery import chain, chord, group
 from celery.canvas import Signature
 from django.db import transaction
 
-from seedance_celery import dispatch
+from seedance_celery import sending
 from seedance_celery.exceptions import (
     InvalidRequest,
     KeyMissing,
@@ -106,7 +106,7 @@ def test_a_chain_that_waits_is_a_row_and_holds_no_worker(kit: Seedance) -> None:
     assert not the_video().is_finished
     assert KeptTask.objects.filter(finished_at=None).count() == 1
     # What goes round is the question alone; the one who runs all tasks here is free.
-    assert {message.task for message in kit.broker.fetch()} <= {dispatch.REFRESH, dispatch.BATCH}
+    assert {message.task for message in kit.broker.fetch()} <= {sending.REFRESH, sending.BATCH}
     kit.run_until_done()
     assert canvas.names() == ["publish"]
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
 from django.test import override_settings
 
-from seedance_celery import dispatch, keep
+from seedance_celery import keep, sending
 from seedance_celery.db import clock
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.poll import poll
@@ -130,7 +130,7 @@ def test_a_death_among_the_errbacks_does_not_let_the_chain_go_on(transactional_d
 
 
 def the_task() -> KeptTask:
-    return KeptTask.objects.get(task=dispatch.POLL)
+    return KeptTask.objects.get(task=sending.POLL)
 
 
 def test_a_late_copy_that_has_expired_drops_no_kept_task(kit: Seedance) -> None:
@@ -152,7 +152,7 @@ def _as_request(celery_id: str, expires: datetime) -> Request:
     app: Any = current_app._get_current_object()
     headers = {
         "id": celery_id,
-        "task": dispatch.POLL,
+        "task": sending.POLL,
         "expires": expires.isoformat(),
         "argsrepr": "()",
         "kwargsrepr": "{}",
@@ -186,11 +186,11 @@ def test_a_copy_that_cannot_be_kept_outlives_its_process(
     with pickled(monkeypatch):
         api_id = create_video("A kite")["id"]
         chain(poll_video.s(api_id), publish.s({1, 2})).apply_async()
-        (message,) = (m for m in kit.broker.fetch() if m.task == dispatch.POLL)
+        (message,) = (m for m in kit.broker.fetch() if m.task == sending.POLL)
         kit.run_due()
         # A process took the next message, claimed the row, and died: the broker delivers again.
         assert the_task().claim(60)
-        kit.broker.messages = [m for m in kit.broker.fetch() if m.task != dispatch.POLL]
+        kit.broker.messages = [m for m in kit.broker.fetch() if m.task != sending.POLL]
         kit.broker.messages.append(message)
         kit.run_until_done()
     assert canvas.names() == ["publish"]
@@ -201,7 +201,7 @@ def pickled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the tasks of a canvas travel as pickles."""
     app: Any = current_app._get_current_object()
     app.conf.accept_content = ["pickle", "json"]
-    names = (dispatch.POLL, publish.name)
+    names = (sending.POLL, publish.name)
     for name in names:
         monkeypatch.setattr(app.tasks[name], "serializer", "pickle")
         monkeypatch.setattr(app.tasks[name], "_exec_options", None)
@@ -219,7 +219,7 @@ def test_one_row_that_cannot_be_sent_does_not_hold_up_the_others(
     videos = [generate_video(f"Kite {n}", link=publish.s()) for n in range(3)]
     kit.broker.fetch()
     kit.broker.messages.clear()
-    broken = KeptTask.objects.filter(task=dispatch.SUBMIT, video=videos[0])
+    broken = KeptTask.objects.filter(task=sending.SUBMIT, video=videos[0])
     text = broken.get().signature
     broken.update(signature="not JSON", due_at=clock.after(-1))
     kit.advance(200)

@@ -11,7 +11,7 @@ from celery import signature
 from celery.exceptions import Ignore
 from django.db import OperationalError, connections, transaction
 
-from seedance_celery import accounts, dispatch, endings, keep
+from seedance_celery import accounts, endings, keep, sending
 from seedance_celery.api.catalog import MAX_SECONDS, MAX_SIZE
 from seedance_celery.db import clock
 from seedance_celery.models import AccountState, KeptTask, Video
@@ -55,7 +55,7 @@ def a_video(**values: Any) -> Video:
 @pytest.fixture(autouse=True)
 def no_broker(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     sent: list[str] = []
-    monkeypatch.setattr(dispatch, "_sent", lambda name, *_: sent.append(name) or True)
+    monkeypatch.setattr(sending, "_sent", lambda name, *_: sent.append(name) or True)
     return sent
 
 
@@ -67,14 +67,14 @@ def test_one_of_many_wins_a_transition(database: Database) -> None:
 
 
 def test_one_of_many_claims_a_kept_task(database: Database) -> None:
-    KeptTask.objects.create(celery_id="a", task=dispatch.POLL, video=a_video(), signature="{}")
+    KeptTask.objects.create(celery_id="a", task=sending.POLL, video=a_video(), signature="{}")
     wins = at_once(lambda: KeptTask.objects.get().claim(60))
     assert wins.count(True) == 1
 
 
 @pytest.mark.parametrize("database", ["postgres", "mariadb"], indirect=True)
 def test_a_video_does_not_end_while_a_task_is_being_parked(database: Database) -> None:
-    KeptTask.objects.create(celery_id="a", task=dispatch.POLL, video=a_video(), signature="{}")
+    KeptTask.objects.create(celery_id="a", task=sending.POLL, video=a_video(), signature="{}")
     kept = KeptTask.objects.get()
     seen: list[list[Any]] = []
 
@@ -94,7 +94,7 @@ def test_a_video_does_not_end_while_a_task_is_being_parked(database: Database) -
 
 
 def test_parking_loses_to_a_video_that_has_ended_and_to_another_copy(database: Database) -> None:
-    KeptTask.objects.create(celery_id="a", task=dispatch.POLL, video=a_video(), signature="{}")
+    KeptTask.objects.create(celery_id="a", task=sending.POLL, video=a_video(), signature="{}")
     kept, copy = KeptTask.objects.get(), KeptTask.objects.get()
     assert copy.claim(60)
     with pytest.raises(Ignore):
@@ -123,7 +123,7 @@ def test_a_video_that_ends_before_the_link_is_committed_is_not_missed(
         end_elsewhere()
     kept = KeptTask.objects.get()
     assert kept.due_at is not None
-    assert no_broker.count(dispatch.POLL) == 1
+    assert no_broker.count(sending.POLL) == 1
 
 
 def test_one_of_many_stores_a_file(database: Database) -> None:
@@ -158,16 +158,16 @@ def test_each_order_but_one_is_told_of_where_different_ones_come_at_once(
 def test_many_sweeps_at_once_send_each_row_once(database: Database, no_broker: list[str]) -> None:
     for number in range(20):
         video = a_video(api_id=f"task_{number}")
-        text = dispatch.signature_text(dispatch.POLL, [], task_id=f"kept-{number}")
+        text = sending.signature_text(sending.POLL, [], task_id=f"kept-{number}")
         KeptTask.objects.create(
-            celery_id=f"kept-{number}", task=dispatch.POLL, video=video, signature=text
+            celery_id=f"kept-{number}", task=sending.POLL, video=video, signature=text
         )
     Video.objects.update(overdue_at=clock.after(-1))
     KeptTask.objects.update(due_at=clock.after(-1))
     at_once(sweep, 4)
     sweep()
-    assert no_broker.count(dispatch.REFRESH) == 20
-    assert no_broker.count(dispatch.POLL) == 20
+    assert no_broker.count(sending.REFRESH) == 20
+    assert no_broker.count(sending.POLL) == 20
 
 
 def test_ids_are_compared_byte_for_byte(database: Database) -> None:

@@ -16,7 +16,7 @@ from celery import chain
 from django.core.files.storage import FileSystemStorage
 from django.db import transaction
 
-from seedance_celery import dispatch
+from seedance_celery import sending
 from seedance_celery.exceptions import StoreFailed
 from seedance_celery.models import AccountState, KeptTask, Video
 from seedance_celery.shortcuts import generate_video, track_video
@@ -154,7 +154,7 @@ def test_after_an_outage_the_file_whose_link_dies_first_is_sent_for_first(kit: S
             announced_at=kit.clock.time,
             video_url=f"https://files.example/a.mp4?Expires={now + left}",
         )
-        video.keep(dispatch.STORE, {"video_pk": str(video.pk)}, f"store-{number}")
+        video.keep(sending.STORE, {"video_pk": str(video.pk)}, f"store-{number}")
     kit.broker.fetch()
     kit.broker.messages.clear()
     kit.clock.advance(300)
@@ -250,7 +250,7 @@ def test_a_file_that_is_wanted_as_its_video_completes_is_kept(kit: Seedance) -> 
         track_video(str(video), store=True)
         # Another process, for which nothing of this is committed yet.
         Video.objects.update(status="completed", finished_at=kit.clock.time)
-    assert KeptTask.objects.filter(task=dispatch.STORE, video=video).count() == 1
+    assert KeptTask.objects.filter(task=sending.STORE, video=video).count() == 1
 
 
 def test_a_file_is_kept_although_nobody_waits_for_it_any_more(kit: Seedance) -> None:

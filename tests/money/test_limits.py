@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 from django.test import override_settings
 
-from seedance_celery import dispatch, limits
+from seedance_celery import limits, sending
 from seedance_celery.conf.settings import Account, get_settings
 from seedance_celery.create import _right
 from seedance_celery.exceptions import CreateRejected
@@ -356,7 +356,7 @@ def test_one_account_waits_for_no_other(database: Database) -> None:
 def test_the_first_of_a_line_does_not_wait_for_itself(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "_sent", lambda *_: True)
+    monkeypatch.setattr(sending, "_sent", lambda *_: True)
     account = Account("default", max_in_flight=1)
     rows = [generate_video(prompt) for prompt in "ab"]
     second, first = (row.current() for row in reversed(rows))

@@ -11,7 +11,7 @@ from celery import current_app
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from seedance_celery import dispatch
+from seedance_celery import sending
 from seedance_celery.models import AccountState, Video
 from seedance_celery.shortcuts import track_video
 from seedance_celery.testing import Message, Seedance
@@ -29,9 +29,7 @@ def kit(database: Database) -> Iterator[Seedance]:
 def next_poll(kit: Seedance, video: Video) -> Message:
     """Let the time pass until a video's message is due, and take it from the broker."""
     pk = str(video.pk)
-    (message,) = [
-        m for m in kit.broker.fetch() if m.task == dispatch.REFRESH and m.body[0][0] == pk
-    ]
+    (message,) = [m for m in kit.broker.fetch() if m.task == sending.REFRESH and m.body[0][0] == pk]
     kit.clock.advance((message.due - kit.clock.time).total_seconds())
     kit.broker.messages.remove(message)
     return message

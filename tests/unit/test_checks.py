@@ -17,7 +17,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 from kombu import Queue
 
-from seedance_celery import dispatch, worker
+from seedance_celery import sending, worker
 from tests.harness.processes import ROOT
 
 KEY = "sk-not-a-key"
@@ -259,7 +259,7 @@ def annotated(app: Celery, name: str, **options: Any) -> list[str]:
     return list(configured(app, task_annotations={name: options}))
 
 
-@pytest.mark.parametrize("name", [dispatch.REFRESH, dispatch.POLL, "*"])
+@pytest.mark.parametrize("name", [sending.REFRESH, sending.POLL, "*"])
 def test_a_soft_limit_above_the_hard_one_is_an_error(app: Celery, name: str) -> None:
     assert annotated(app, name, soft_time_limit=9e5, time_limit=8e5) == ["seedance.E012"]
 
@@ -268,10 +268,10 @@ def test_a_soft_limit_above_the_hard_one_is_an_error(app: Celery, name: str) -> 
 @pytest.mark.parametrize(
     ("name", "needed"),
     [
-        (dispatch.CREATE, 120),
-        (dispatch.SUBMIT, 120),
-        (dispatch.STORE, 3600),
-        (dispatch.REFRESH, 35),
+        (sending.CREATE, 120),
+        (sending.SUBMIT, 120),
+        (sending.STORE, 3600),
+        (sending.REFRESH, 35),
     ],
 )
 def test_a_limit_that_cuts_a_task_short_is_an_error(
@@ -280,13 +280,13 @@ def test_a_limit_that_cuts_a_task_short_is_an_error(
     assert annotated(app, name, **{option: needed}) == ["seedance.E013"]
 
 
-@pytest.mark.parametrize("name", [dispatch.CREATE, dispatch.REFRESH])
+@pytest.mark.parametrize("name", [sending.CREATE, sending.REFRESH])
 def test_a_limit_that_leaves_enough_time_is_right(app: Celery, name: str) -> None:
     assert annotated(app, name, time_limit=200, soft_time_limit=150) == []
 
 
 @pytest.mark.parametrize("option", ["acks_late", "reject_on_worker_lost"])
-@pytest.mark.parametrize("name", [dispatch.CREATE, dispatch.POLL, dispatch.STORE, "*"])
+@pytest.mark.parametrize("name", [sending.CREATE, sending.POLL, sending.STORE, "*"])
 def test_early_acknowledgement_of_a_kept_task_is_an_error(
     app: Celery, name: str, option: str
 ) -> None:
@@ -304,7 +304,7 @@ def test_early_acknowledgement_of_a_kept_task_is_an_error(
 def test_options_that_hinder_the_poll_loop_are_a_warning(
     app: Celery, number: str, options: dict[str, Any]
 ) -> None:
-    assert annotated(app, dispatch.REFRESH, **options) == [f"seedance.{number}"]
+    assert annotated(app, sending.REFRESH, **options) == [f"seedance.{number}"]
 
 
 def test_global_task_settings_that_do_not_reach_the_tasks_are_silent(app: Celery) -> None:

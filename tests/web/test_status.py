@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
 
-from seedance_celery import dispatch
+from seedance_celery import sending
 from seedance_celery.models import AccountState, KeptTask, Video
 from seedance_celery.status import playable_url
 from tests.web.conftest import person
@@ -156,7 +156,7 @@ def test_a_file_that_a_task_keeps_is_worth_another_look_however_long_it_takes(
     staff: Client,
 ) -> None:
     video = make("completed", announced_at=timezone.now() - timedelta(hours=1))
-    kept = KeptTask.objects.create(celery_id="a", task=dispatch.STORE, video=video)
+    kept = KeptTask.objects.create(celery_id="a", task=sending.STORE, video=video)
     assert one(staff, video).json()["stored"] == "storing"
     KeptTask.objects.filter(pk=kept.pk).finish()
     assert one(staff, video).json()["stored"] is None
