@@ -11,12 +11,12 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
-from . import limits, sending, signals, uploads
+from . import limits, sending, signals
 from .conf.settings import get_settings
 from .db import clock
 from .db.leases import Heartbeat
 from .db.retries import insist
-from .models import KeptTask, Video
+from .models import KeptTask, Video, image_copies
 from .models.kept import store_id
 
 __all__ = ["announce_again", "end", "finish", "keep_if_wanted", "next_late_poll", "settle"]
@@ -125,7 +125,7 @@ def settle(video: Video) -> None:
     if video.is_finished:
         video.release(sending.POLL, sending.CREATE)
         if video.status != Status.CREATE_UNKNOWN:  # that one may still be bought again
-            uploads.remove(video.images)
+            image_copies.remove(video.images)
     own = Video.objects.using(video.db).filter(pk=video.pk, poll_token=video.poll_token)
     own.update(overdue_at=_next_turn(video))
 

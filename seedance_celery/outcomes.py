@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import Error, IntegrityError, transaction
 
-from . import accounts, limits, sending, signals, uploads, waits
+from . import accounts, limits, sending, signals, waits
 from .api import evidence
 from .api.envelopes import without_request_ids
 from .api.replies import Outcome, VideoTask, create_outcome, redact
@@ -17,7 +17,7 @@ from .conf.settings import get_settings
 from .db.retries import insist
 from .endings import end
 from .exceptions import ApiError, InvalidRequest, KeyRefused
-from .models import Video
+from .models import Video, image_copies
 from .steps import recorded
 
 __all__ = ["end_unknown", "keep_outcome", "refusal"]
@@ -230,7 +230,7 @@ def _go_on(video: Video, countdown: float) -> None:
     video.call(countdown)
     signals.tell(signals.video_created, video)
     video.release(sending.CREATE)
-    uploads.remove(video.images)
+    image_copies.remove(video.images)
 
 
 def _followed_elsewhere(row: Video, task: VideoTask) -> bool:

@@ -18,9 +18,9 @@ from django.db import Error, connections, transaction
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
-from . import keep, sending, uploads
+from . import keep, sending
 from .db import clock
-from .models import KeptTask, Video
+from .models import KeptTask, Video, image_copies
 
 __all__: list[str] = []
 
@@ -120,4 +120,4 @@ def on_delete(sender: Any, instance: Video, **kwargs: Any) -> None:
         raise Video.unfinished_error(instance)
     if instance.images:
         # Of a create that was given up, and could have been bought again with them.
-        transaction.on_commit(partial(uploads.remove, instance.images), using=instance.db)
+        transaction.on_commit(partial(image_copies.remove, instance.images), using=instance.db)

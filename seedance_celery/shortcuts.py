@@ -17,11 +17,11 @@ from celery.canvas import Signature
 from celery.exceptions import Ignore
 from django.db import transaction
 
-from . import endings, keep, sending, uploads
+from . import endings, keep, sending
 from .conf.settings import get_settings
 from .db import clock
 from .exceptions import InvalidRequest
-from .models import KeptTask, Video
+from .models import KeptTask, Video, image_copies
 from .orders import order
 from .targets import find_video, follow
 
@@ -56,7 +56,7 @@ def generate_video(
     """
     canvas = _canvas(link, link_error, store=store)
     with transaction.atomic(using=Video.objects.primary().db):
-        with uploads.copied(images) as names:
+        with image_copies.copied(images) as names:
             video, is_new = order(
                 prompt,
                 model=model,
@@ -73,7 +73,7 @@ def generate_video(
             _park(video, canvas, is_new=True)
             video.keep(sending.SUBMIT, str(video.pk))
     if not is_new:
-        uploads.remove(names)
+        image_copies.remove(names)
     return video
 
 

@@ -17,7 +17,7 @@ from ..checks.messages import TAG
 from ..conf.settings import Account, get_settings
 from ..db import clock
 from ..models import Video
-from ..schema import unapplied
+from ..models.schema import unapplied
 from .findings import Found, bad, good, unsure
 
 __all__ = [

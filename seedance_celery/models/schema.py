@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from .db import pool
-from .models import Video
+from ..db import pool
+from . import Video
 
 __all__ = ["unapplied"]
 
