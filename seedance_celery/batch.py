@@ -18,7 +18,8 @@ from time import monotonic
 
 from django.db import Error
 
-from . import accounts, poll, sending, signals
+from . import poll, sending, signals
+from .accounts import health
 from .api.replies import VideoTask
 from .asking import Askers
 from .conf.settings import BATCH_RUN, get_settings
@@ -183,7 +184,7 @@ class _Run:
         self._is_held = bool(found) and found[0].troubled
         if not self._is_held:
             return found
-        left = accounts.held_for(self.poller.account, found[0].now)
+        left = health.held_for(self.poller.account, found[0].now)
         if left is None:
             probe, found, left = found[:1], found[1:], 0.0
         else:
@@ -193,7 +194,7 @@ class _Run:
             if is_given_up(video, video.now):
                 self._keep_alone(video, poll.HELD, video.now, left)
             else:
-                moves.append((video, poll.asked_next(video.now, accounts.after_hold(left))))
+                moves.append((video, poll.asked_next(video.now, health.after_hold(left))))
         move_all(moves)
         return probe
 
@@ -205,7 +206,7 @@ class _Run:
             return
         moves: list[Move] = []
         for claimed in askers.take_back():
-            wait = accounts.after_hold(self._asked_to_wait or 0.0) if is_refused else 0.0
+            wait = health.after_hold(self._asked_to_wait or 0.0) if is_refused else 0.0
             moves.append((claimed.video, poll.asked_next(claimed.now(now), wait)))
         move_all(moves)
 
@@ -251,11 +252,11 @@ class _Run:
 
     def _learn(self, claimed: _Claimed, said: VideoTask | ApiError) -> float | None:
         if not isinstance(said, (RateLimited, KeyRefused, KeyMissing)):
-            return accounts.learn(claimed.video, said)
+            return health.learn(claimed.video, said)
         # What was asked together is refused together: that is one strike.
         is_told = self._refused_at is not None and claimed.at <= self._refused_at
         if not is_told or (said.retry_after or 0.0) > (self._asked_to_wait or 0.0):
-            self._asked_to_wait = accounts.learn(claimed.video, said)
+            self._asked_to_wait = health.learn(claimed.video, said)
             self._refused_at = monotonic()
         return self._asked_to_wait
 

@@ -14,12 +14,13 @@ from typing import Any
 
 from django.core.files.storage import storages
 
-from . import accounts, limits, sending, waits
+from . import sending, waits
+from .accounts import health, limits
+from .accounts.limits import Verdict
 from .api.replies import VideoTask
 from .conf.settings import UnknownAccount, get_settings
 from .endings import end
 from .exceptions import KeyMissing
-from .limits import Verdict
 from .models import KeptTask, Video
 from .outcomes import end_unknown, keep_outcome, refusal
 
@@ -73,7 +74,7 @@ def _try(video: Video) -> Wait | None:
     if _is_over(video):
         end(video, "rejected", **refusal(video, "the timeout passed before it could be sent"))
         return None
-    held = accounts.wait_to_create(video)
+    held = health.wait_to_create(video)
     if held is not None:
         return Wait(min(held, _left(video)))
     try:
@@ -96,7 +97,7 @@ def _wait_for_key(video: Video, error: KeyMissing) -> Wait | None:
         end(video, "rejected", **refusal(video, f"never sent: {error}"))
         return None
     longest = get_settings().poll_countdown[1]
-    return Wait(waits.jittered(accounts.learn(video, error) or longest, longest))
+    return Wait(waits.jittered(health.learn(video, error) or longest, longest))
 
 
 def _held_back(video: Video, verdict: Verdict) -> Wait | None:
@@ -141,7 +142,7 @@ def _note(video: Video, wait: Wait) -> None:
 
 def _answer(video: Video, images: list[Any]) -> VideoTask | Exception:
     try:
-        return accounts.client_of(video.account).create(
+        return health.client_of(video.account).create(
             video.prompt,
             model=video.model,
             seconds=video.seconds,

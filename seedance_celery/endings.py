@@ -11,7 +11,8 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
-from . import limits, sending, signals
+from . import sending, signals
+from .accounts import limits
 from .conf.settings import get_settings
 from .db import clock
 from .db.leases import Heartbeat

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.db import Error, IntegrityError, transaction
 
-from . import accounts, limits, sending, signals, waits
+from . import sending, signals, waits
+from .accounts import health, limits
 from .api import evidence
 from .api.envelopes import without_request_ids
 from .api.replies import Outcome, VideoTask, create_outcome, redact
@@ -61,7 +62,7 @@ def _keep(video: Video, answer: VideoTask | Exception) -> float | None:
     row = rows.filter(pk=video.pk).first()
     if isinstance(answer, VideoTask):
         _keep_reply(video, row, answer)
-        accounts.learn_create(video, answer)
+        health.learn_create(video, answer)
         return None
     if row is None or not _is_of(row, video):
         # Someone has decided meanwhile, or it was sent anew: this error is of an earlier POST.
@@ -86,7 +87,7 @@ def _is_of(row: Video, video: Video) -> bool:
 
 
 def _on_error(video: Video, error: ApiError) -> float | None:
-    asked = accounts.learn_create(video, error)
+    asked = health.learn_create(video, error)
     is_of_create = asked is None and isinstance(error, KeyRefused)
     outcome = create_outcome(error)
     told = _evidence(video, error)
@@ -95,7 +96,7 @@ def _on_error(video: Video, error: ApiError) -> float | None:
         end_unknown(video, words, **told)
         return None
     is_final = outcome in (Outcome.REJECTED, Outcome.NO_QUOTA) or video.status != Status.CREATING
-    if is_final or (is_of_create and accounts.has_answered_since(video)):
+    if is_final or (is_of_create and health.has_answered_since(video)):
         _reject(video, _words(error), **told)
         return None
     return _try_again(video, error, asked, told)

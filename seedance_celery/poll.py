@@ -12,7 +12,8 @@ from typing import Any
 
 from django.db import transaction
 
-from . import accounts, signals, timings, waits
+from . import signals, timings, waits
+from .accounts import health
 from .api.evidence import hidden
 from .api.redaction import MAX_REASON, redact_text
 from .api.replies import VideoTask
@@ -67,7 +68,7 @@ def poll(video: Video) -> Next | None:
     early = (video.next_poll_at or video.now) - video.now
     if early > EARLY:
         return Next(video.poll_token, early.total_seconds())
-    held = accounts.wait_for(video.account, video.now) if video.troubled else None
+    held = health.wait_for(video.account, video.now) if video.troubled else None
     if held is not None and is_given_up(video, video.now):
         return keep_answer(video, HELD, video.now, held)
     if held is not None:
@@ -75,7 +76,7 @@ def poll(video: Video) -> Next | None:
     if not _take_time(video):
         return None
     answer, now = _ask_now(video)
-    return keep_answer(video, answer, now, accounts.learn(video, answer))
+    return keep_answer(video, answer, now, health.learn(video, answer))
 
 
 def keep_answer(
@@ -112,7 +113,7 @@ def poll_late(video: Video) -> None:
     due = video.next_poll_at or next_late_poll(video)
     if due is None or video.now < due - EARLY:
         return
-    held = accounts.wait_for(video.account, video.now) if video.troubled else None
+    held = health.wait_for(video.account, video.now) if video.troubled else None
     if held is not None:
         video.move((video.status,), overdue_at=video.now + timedelta(seconds=held))
         return
@@ -121,7 +122,7 @@ def poll_late(video: Video) -> None:
     if not video.move((video.status,), **changes, overdue_at=next_late_poll(video)):
         return
     answer, now = _ask_now(video)
-    accounts.learn(video, answer)
+    health.learn(video, answer)
     step = _decided(video, answer, now)
     if step.is_end and step.status != video.status:
         _end(video, step, now)
@@ -159,7 +160,7 @@ def claim_time(spare: float = 0.0) -> float:
 def ask(video: Video) -> VideoTask | ApiError:
     """Return the API's answer, or why there is none. It needs no database."""
     try:
-        client = accounts.client_of(video.account)
+        client = health.client_of(video.account)
         answer = client.retrieve(video.api_id or "")
     except ApiError as error:
         return error

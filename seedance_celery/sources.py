@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import accounts
+from .accounts import health
 from .api.base_url import is_loopback
 from .conf.settings import UnknownAccount, get_settings
 from .db import clock
@@ -45,7 +45,7 @@ def new_download(video: Video) -> Download:
     if not is_content(video):
         is_local = _is_local(video)
         return Download(video.video_url, limits, allow_loopback=is_local, sleep=clock.sleep)
-    client, is_local = accounts.client_of(video.account), settings.account(video.account).is_local
+    client, is_local = health.client_of(video.account), settings.account(video.account).is_local
     api_id = video.api_id or ""
     return ContentDownload(client, api_id, limits, allow_loopback=is_local, sleep=clock.sleep)
 

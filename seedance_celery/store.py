@@ -12,7 +12,8 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import storages
 from django.db import Error, transaction
 
-from . import accounts, results, signals, waits
+from . import results, signals, waits
+from .accounts import health
 from .api.redaction import redact_text
 from .conf.settings import get_settings
 from .db import clock
@@ -121,7 +122,7 @@ def _held(video: Video) -> float | None:
     """Return the seconds for which the key is held back, where the file is fetched with it."""
     if not is_content(video) or not video.troubled:
         return None
-    return accounts.wait_for(video.account, video.now)
+    return health.wait_for(video.account, video.now)
 
 
 def _tries(row: Video) -> Tries:
@@ -168,15 +169,15 @@ def _rescue(
     _rows(video).update(store_tries=tries.as_json())
     if tries.is_renewed(row.now):
         return _give_up(video, tries, f"{reason}, and so it was with the link before")
-    held = accounts.wait_for(row.account, row.now) if row.troubled else _too_soon(row)
+    held = health.wait_for(row.account, row.now) if row.troubled else _too_soon(row)
     if held is not None:
         return held
     _rows(video).update(asked_at=clock.now())
     try:
-        task = accounts.client_of(row.account).retrieve(row.api_id or "")
+        task = health.client_of(row.account).retrieve(row.api_id or "")
     except ApiError as refused:
-        return _later(video, refused, accounts.learn(row, refused) or refused.retry_after)
-    accounts.learn(row, task)
+        return _later(video, refused, health.learn(row, refused) or refused.retry_after)
+    health.learn(row, task)
     if not task.video_url or task.video_url == video.video_url:
         tries = replace(tries, is_reread=True)
         if error is not None and tries.may_come(video.video_url, video.finished_at, row.now):
@@ -205,7 +206,7 @@ def _too_soon(row: Video) -> float | None:
 def _unserved(video: Video, error: ApiError) -> StoreResult | StoreFailed | float:
     """Decide what follows where the API itself was asked for the file and refused it."""
     if isinstance(error, (RateLimited, KeyMissing)):
-        return _later(video, error, accounts.learn(video.current(), error))
+        return _later(video, error, health.learn(video.current(), error))
     if isinstance(error, TransientError):
         return _later(video, error, error.retry_after)
     # A refused key is an incident only where a retrieve is refused as well, which follows.

@@ -14,7 +14,8 @@ from typing import Any
 
 from django.db.models import PROTECT, RESTRICT, Exists, F, OuterRef, QuerySet
 
-from . import limits, sending
+from . import sending
+from .accounts import limits
 from .conf.settings import get_settings
 from .db import clock
 from .models import KeptTask, Poller, Upkeep, Video

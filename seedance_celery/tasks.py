@@ -18,20 +18,8 @@ from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore, Reject
 from django.db import DataError, Error, transaction
 
-from . import (
-    accounts,
-    batch,
-    create,
-    keep,
-    limits,
-    loop,
-    results,
-    sending,
-    store,
-    sweep,
-    timings,
-    waits,
-)
+from . import batch, create, keep, loop, results, sending, store, sweep, timings, waits
+from .accounts import health, limits
 from .conf.settings import UnknownAccount, get_settings
 from .db import clock, pool
 from .db.leases import Heartbeat
@@ -196,7 +184,7 @@ def poll_video(
         row = follow(video, account, timeout, resumes=True)
         if _is_alone(self):
             if not row.is_finished:
-                accounts.require_key(row.account)
+                health.require_key(row.account)
             return _returned(_end_of(loop.run(row), propagate))
         text = keep.text_of(self, [{"video_pk": str(row.pk)}], {"propagate": propagate})
         kept, is_new = keep.insert(self, row, text, timeout)
@@ -263,7 +251,7 @@ def create_video(
     with _database_errors(self):
         kept = keep.find(self.request.id)
         if kept is None and _is_alone(self):
-            accounts.require_key(account)
+            health.require_key(account)
             _require_commit()
             return _returned(_buy_here(order(prompt, **options)[0]))
         is_new = kept is None

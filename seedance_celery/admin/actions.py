@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from .. import accounts
+from ..accounts import health
 from ..api.replies import MAX_ID
 from ..db import clock
 from ..exceptions import InvalidRequest
@@ -54,7 +54,7 @@ class AdoptForm(forms.Form):
         api_id: str = self.cleaned_data["api_id"]
         account = self.video.account
         try:
-            if not accounts.knows(account, checked_api_id(api_id)):
+            if not health.knows(account, checked_api_id(api_id)):
                 text = _("The API knows no such video of account %(account)s.")
                 raise ValidationError(text, params={"account": account})
             self.adopted = self.video.adopt(api_id)

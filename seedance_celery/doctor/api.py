@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import requests
 
-from .. import accounts
+from ..accounts import health
 from ..conf.settings import Account, get_settings
 from ..exceptions import ApiError, TaskNotExist
 from .findings import Found, bad, good, unsure
@@ -69,7 +69,7 @@ def look_at_live_keys() -> Iterator[Found]:
 
 def _look_at_live_key(account: Account) -> Found:
     try:
-        accounts.client_for(account).retrieve(NO_SUCH_ID)
+        health.client_for(account).retrieve(NO_SUCH_ID)
     except TaskNotExist:
         return good(f"{account.name}: the API takes the key")
     except ApiError as error:

@@ -11,7 +11,8 @@ from celery import Celery, current_app
 from django.db import connections
 from django.db.models import Q
 
-from .. import accounts, sending, timings
+from .. import sending, timings
+from ..accounts import health
 from ..client import Client
 from ..conf.settings import get_settings
 from ..db import clock, pool
@@ -68,8 +69,8 @@ class Seedance(Assertions):
             enter(clock.installed(self.clock))
             enter(self.broker.installed())
             enter(self.listener.listening())
-            accounts.forget_clients()
-            self._stack.callback(accounts.forget_clients)
+            health.forget_clients()
+            self._stack.callback(health.forget_clients)
             timings.forget()
             self._stack.callback(timings.forget)
         except BaseException:

@@ -14,7 +14,8 @@ import pytest
 import redis
 from django.test import override_settings
 
-from seedance_celery import accounts, doctor
+from seedance_celery import doctor
+from seedance_celery.accounts import health
 from seedance_celery.doctor.findings import Finding, Probe, State, good, run
 from seedance_celery.models import AccountState, Video
 from seedance_celery.shortcuts import generate_video
@@ -181,7 +182,7 @@ def test_live_proves_a_key_and_buys_nothing(transactional_db: None) -> None:
         assert server.app.charges == 0
         server.app.fault("key_refused")
         [finding] = look("live", BASE_URL=server.url)
-    accounts.forget_clients()
+    health.forget_clients()
     assert finding.state is State.FAILED
     assert "KeyRefused" in finding.message
 

@@ -11,7 +11,8 @@ from celery import signature
 from celery.exceptions import Ignore
 from django.db import OperationalError, connections, transaction
 
-from seedance_celery import accounts, endings, keep, sending
+from seedance_celery import endings, keep, sending
+from seedance_celery.accounts import health
 from seedance_celery.api.catalog import MAX_SECONDS, MAX_SIZE
 from seedance_celery.db import clock
 from seedance_celery.models import AccountState, KeptTask, Video
@@ -134,7 +135,7 @@ def test_one_of_many_stores_a_file(database: Database) -> None:
 def test_one_of_many_probes_a_refused_key(database: Database) -> None:
     AccountState.objects.create(name="default", strikes=1, hold_until=None)
     now = a_video().now
-    waits = at_once(lambda: accounts.wait_for("default", now) is None)
+    waits = at_once(lambda: health.wait_for("default", now) is None)
     assert waits.count(True) == 1
 
 

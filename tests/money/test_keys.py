@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
-from seedance_celery import accounts
+from seedance_celery.accounts import health
 from seedance_celery.conf.settings import get_settings
 from seedance_celery.exceptions import (
     ConnectFailed,
@@ -108,14 +108,14 @@ def test_a_date_that_is_past_is_no_reason_to_hammer(kit: Seedance) -> None:
 
 
 def test_many_429s_of_one_moment_are_one_strike(database: Database) -> None:
-    at_once(lambda: accounts.hold("default", RateLimited("…", http_status=429)))
+    at_once(lambda: health.hold("default", RateLimited("…", http_status=429)))
     assert state().strikes == 1
 
 
 def test_a_longer_retry_after_prolongs_a_cool_down(kit: Seedance) -> None:
-    accounts.hold("default", RateLimited("…", retry_after=10.0))
-    accounts.hold("default", RateLimited("…", retry_after=300.0))
-    accounts.hold("default", RateLimited("…", retry_after=20.0))
+    health.hold("default", RateLimited("…", retry_after=10.0))
+    health.hold("default", RateLimited("…", retry_after=300.0))
+    health.hold("default", RateLimited("…", retry_after=20.0))
     held = (state().hold_until - kit.clock.time).total_seconds()  # type: ignore[operator]
     assert (held, state().strikes) == (300.0, 1)
 
@@ -134,7 +134,7 @@ def test_a_late_poll_is_held_back_as_well(kit: Seedance) -> None:
     kit.run_until_done(within=20000)
     assert video.current().status in ("timed_out", "completed")
     Video.objects.update(status="timed_out", late_polls=0, video_url="", announced_at=None)
-    accounts.hold("default", RateLimited("…", retry_after=900.0))
+    health.hold("default", RateLimited("…", retry_after=900.0))
     before = asked(kit)
     row = video.current()
     row.finished_at = kit.clock.time
@@ -196,15 +196,15 @@ def test_a_create_restores_a_key_as_a_poll_does(kit: Seedance) -> None:
 
 def test_a_create_that_tells_nothing_leaves_the_question_to_the_next(kit: Seedance) -> None:
     follow(kit, 1)
-    accounts.learn(Video.objects.get().current(), KeyRefused("…", http_status=401))
+    health.learn(Video.objects.get().current(), KeyRefused("…", http_status=401))
     kit.clock.advance(30)
     row = Video.objects.get().current()
-    assert accounts.wait_to_create(row) is None
-    assert accounts.wait_for("default", kit.clock.time) is not None
+    assert health.wait_to_create(row) is None
+    assert health.wait_for("default", kit.clock.time) is not None
     from seedance_celery.exceptions import ReplyLost
 
-    accounts.learn_create(row, ReplyLost("…"))
-    assert accounts.wait_for("default", kit.clock.time) is None
+    health.learn_create(row, ReplyLost("…"))
+    assert health.wait_for("default", kit.clock.time) is None
 
 
 def test_creates_are_checked_against_the_models_of_now() -> None:
@@ -212,7 +212,7 @@ def test_creates_are_checked_against_the_models_of_now() -> None:
     for longest, error in ((4, InvalidRequest), (9, ConnectFailed)):
         models = {"new": {"seconds": (1, longest)}}
         with override_settings(SEEDANCE={**here, "MODELS": models}), pytest.raises(error):
-            accounts.client_of("default").create("x", model="new", seconds=5)
+            health.client_of("default").create("x", model="new", seconds=5)
 
 
 def test_keys_are_asked_for_at_each_request_so_they_rotate(kit: Seedance) -> None:
@@ -262,7 +262,7 @@ def test_a_hold_on_creates_ends_whatever_they_are_answered(kit: Seedance) -> Non
     statuses = Counter(Video.objects.values_list("status", flat=True))
     assert statuses == {"rejected": 3, "create_unknown": 2, "completed": len(NOT_YET) + 1}
     assert kit.charges == statuses["create_unknown"] + statuses["completed"]
-    kit.advance(accounts.NO_QUOTA_PAUSE)  # the last of all may have been told of the balance
+    kit.advance(health.NO_QUOTA_PAUSE)  # the last of all may have been told of the balance
     held = state().creates_hold_until
     assert held is None or held <= kit.clock.time, "none would have to wait"
     assert state().strikes == 0
@@ -288,9 +288,9 @@ def test_a_create_that_dies_as_it_finds_out_holds_no_other_longer_than_its_post(
     kit.next_video("create_402")
     generate_video("A kite")
     kit.run_due()
-    kit.clock.advance(accounts.NO_QUOTA_PAUSE)
+    kit.clock.advance(health.NO_QUOTA_PAUSE)
     video = Video.objects.create(status="creating", prompt="Another")
-    assert accounts.wait_to_create(video.current()) is None  # and then it dies
+    assert health.wait_to_create(video.current()) is None  # and then it dies
     generate_video("A third")
     kit.run_due()
     assert kit.charges == 0
@@ -300,9 +300,9 @@ def test_a_create_that_dies_as_it_finds_out_holds_no_other_longer_than_its_post(
 
 def test_one_create_at_a_time_finds_out_whether_the_balance_is_back(database: Database) -> None:
     video = Video.objects.create(status="creating")
-    accounts.learn_create(video.current(), QuotaExceeded("…", http_status=402))
+    health.learn_create(video.current(), QuotaExceeded("…", http_status=402))
     AccountState.objects.update(creates_hold_until=video.current().now)
-    waits: list[Any] = at_once(lambda: accounts.wait_to_create(video.current()))
+    waits: list[Any] = at_once(lambda: health.wait_to_create(video.current()))
     assert waits.count(None) == 1
 
 
@@ -360,7 +360,7 @@ def test_a_balance_that_stays_used_up_is_told_once(
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
             generate_video("A kite")
-            kit.advance(accounts.NO_QUOTA_PAUSE + 60)
+            kit.advance(health.NO_QUOTA_PAUSE + 60)
         assert caplog.text.count("no balance") == 1
         kit.simulator.clear(fault)
         generate_video("A kite")

@@ -11,7 +11,7 @@ from celery import chain
 from django.core.files.storage import default_storage
 from django.db import OperationalError, connection
 
-from seedance_celery import accounts, limits
+from seedance_celery.accounts import health, limits
 from seedance_celery.api.replies import VideoTask
 from seedance_celery.conf.settings import get_settings
 from seedance_celery.create import _right
@@ -39,7 +39,7 @@ def begin(kit: Seedance) -> Video:
 
 def bought(row: Video) -> VideoTask:
     """Let the API take the money."""
-    return accounts.client_of(row.account).create(row.prompt, model=row.model)
+    return health.client_of(row.account).create(row.prompt, model=row.model)
 
 
 def declare_dead(kit: Seedance) -> None:

@@ -12,11 +12,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 from django.test import override_settings
 
-from seedance_celery import limits, sending
+from seedance_celery import sending
+from seedance_celery.accounts import limits
+from seedance_celery.accounts.limits import Verdict
 from seedance_celery.conf.settings import Account, get_settings
 from seedance_celery.create import _right
 from seedance_celery.exceptions import CreateRejected
-from seedance_celery.limits import Verdict
 from seedance_celery.models import AccountState, KeptTask, Video
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.tasks import create_video, poll_video

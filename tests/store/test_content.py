@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.test import override_settings
 
-from seedance_celery import accounts
+from seedance_celery.accounts import health
 from seedance_celery.client import Client
 from seedance_celery.db import clock
 from seedance_celery.exceptions import (
@@ -154,13 +154,13 @@ def use(settings: Any, tmp_path: Path) -> Iterator[Any]:
         started.append(gateway.server.__enter__())
         table = {"sora-2": {"seconds": (4, 12), "content": True, **models}}
         settings.SEEDANCE = {"API_KEY": KEY, "BASE_URL": gateway.server.url, "MODELS": table}
-        accounts.forget_clients()
+        health.forget_clients()
         return gateway
 
     yield start
     for server in started:
         server.__exit__()
-    accounts.forget_clients()
+    health.forget_clients()
 
 
 def test_video_without_a_link_is_completed_and_kept(time: FakeClock, use: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db import transaction
 
-from ... import accounts
+from ...accounts import health
 from ...models import Video
 from ...models.actions import checked_api_id
 from ...shortcuts import track_video
@@ -117,7 +117,7 @@ def _check_adopted(target: Any, api_id: str) -> None:
     video, api_id = _found(target), checked_api_id(api_id)
     if video.status != Status.LOST:
         _unknown(target)
-    if not accounts.knows(video.account, api_id):
+    if not health.knows(video.account, api_id):
         raise invalid(f"The API knows no video {api_id} of account {video.account}.")
 
 

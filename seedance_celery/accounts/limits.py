@@ -14,12 +14,12 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone as django_timezone
 
-from . import sending
-from .conf.settings import Account, get_settings
-from .db import clock
-from .models import AccountState, KeptTask, Video
-from .models.account import AccountStateQuerySet
-from .models.video import VideoQuerySet
+from .. import sending
+from ..conf.settings import Account, get_settings
+from ..db import clock
+from ..models import AccountState, KeptTask, Video
+from ..models.account import AccountStateQuerySet
+from ..models.video import VideoQuerySet
 
 __all__ = ["Verdict", "call_next", "give_back", "in_line", "look", "win"]
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
-from . import waits
-from .api import evidence
-from .api.base_url import KEY_VARIABLE
-from .api.replies import VideoTask
-from .conf.settings import Account, UnknownAccount, get_settings
-from .db import clock
-from .exceptions import (
+from .. import waits
+from ..api import evidence
+from ..api.base_url import KEY_VARIABLE
+from ..api.replies import VideoTask
+from ..conf.settings import Account, UnknownAccount, get_settings
+from ..db import clock
+from ..exceptions import (
     ApiError,
     KeyMissing,
     KeyRefused,
@@ -24,11 +24,11 @@ from .exceptions import (
     RequestRefused,
     TaskNotExist,
 )
-from .models import AccountState, Video
-from .signals import account_refused, account_restored
+from ..models import AccountState, Video
+from ..signals import account_refused, account_restored
 
 if TYPE_CHECKING:
-    from .client import Client
+    from ..client import Client
 
 __all__ = [
     "after_hold",
@@ -66,7 +66,7 @@ def client_for(account: Account) -> Client:
     client = _clients.get(known)
     if client is None:
         # Not before it is needed: a web process that never asks the API does not load requests.
-        from .client import Client
+        from ..client import Client
 
         client = _clients[known] = Client(
             lambda: get_settings().account(account.name).key(),
