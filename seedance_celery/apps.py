@@ -18,6 +18,7 @@ class SeedanceConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the tasks in every process, so that web processes can send them."""
-        from . import checks, receivers, tasks, worker  # noqa: F401
+        from . import checks, tasks, worker  # noqa: F401
+        from .canvas import receivers  # noqa: F401
 
         worker.quiet_celery()

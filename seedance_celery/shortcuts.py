@@ -17,7 +17,8 @@ from celery.canvas import Signature
 from celery.exceptions import Ignore
 from django.db import transaction
 
-from . import endings, keep, sending
+from . import endings, sending
+from .canvas import keeping
 from .conf.settings import get_settings
 from .db import clock
 from .exceptions import InvalidRequest
@@ -177,7 +178,7 @@ def _park(video: Video, canvas: dict[str, Any] | None, *, is_new: bool) -> None:
 
 def _look_again(kept: KeptTask) -> None:
     with suppress(Ignore):
-        if not keep.park(kept, Video.objects.unfinished()):
+        if not keeping.park(kept, Video.objects.unfinished()):
             kept.send()
 
 

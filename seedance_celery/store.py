@@ -12,9 +12,10 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import storages
 from django.db import Error, transaction
 
-from . import results, signals, waits
+from . import signals, waits
 from .accounts import health
 from .api.redaction import redact_text
+from .canvas import results
 from .conf.settings import get_settings
 from .db import clock
 from .db.leases import Heartbeat

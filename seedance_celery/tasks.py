@@ -18,8 +18,9 @@ from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore, Reject
 from django.db import DataError, Error, transaction
 
-from . import batch, create, keep, loop, results, sending, store, sweep, timings, waits
+from . import batch, create, loop, sending, store, sweep, timings, waits
 from .accounts import health, limits
+from .canvas import keeping, results
 from .conf.settings import UnknownAccount, get_settings
 from .db import clock, pool
 from .db.leases import Heartbeat
@@ -176,20 +177,20 @@ def poll_video(
     no video.
     """
     with _database_errors(self):
-        kept = keep.find(self.request.id)
+        kept = keeping.find(self.request.id)
         if kept is not None:
             # A copy that comes again moves no deadline.
-            keep.enter(self, kept, _followed(video, account, kept), is_new=False)
-            return keep.conclude(self, kept, partial(_awaited_end, self, kept, propagate))
+            keeping.enter(self, kept, _followed(video, account, kept), is_new=False)
+            return keeping.conclude(self, kept, partial(_awaited_end, self, kept, propagate))
         row = follow(video, account, timeout, resumes=True)
         if _is_alone(self):
             if not row.is_finished:
                 health.require_key(row.account)
             return _returned(_end_of(loop.run(row), propagate))
-        text = keep.text_of(self, [{"video_pk": str(row.pk)}], {"propagate": propagate})
-        kept, is_new = keep.insert(self, row, text, timeout)
-        keep.enter(self, kept, row.pk, is_new=is_new)
-        return keep.conclude(self, kept, partial(_awaited_end, self, kept, propagate))
+        text = keeping.text_of(self, [{"video_pk": str(row.pk)}], {"propagate": propagate})
+        kept, is_new = keeping.insert(self, row, text, timeout)
+        keeping.enter(self, kept, row.pk, is_new=is_new)
+        return keeping.conclude(self, kept, partial(_awaited_end, self, kept, propagate))
 
 
 def _followed(video: VideoRef, account: str | None, kept: KeptTask) -> Any:
@@ -205,7 +206,7 @@ def _awaited_end(task: Any, kept: KeptTask, propagate: bool) -> PollResult | Vid
     """Return the result or the error of a video that has ended; else park the task."""
     due_at = kept.timeout_at
     if due_at is not None:
-        video = keep.row_of(kept)
+        video = keeping.row_of(kept)
         late = video.now - due_at
         if not video.is_finished and late.total_seconds() >= 0:
             # As with the video's deadline: judged on an answer, or an hour later without one.
@@ -213,9 +214,9 @@ def _awaited_end(task: Any, kept: KeptTask, propagate: bool) -> PollResult | Vid
                 return results.timed_out(video)
             due_at = video.now + timedelta(seconds=get_settings().resend_after)
     while True:
-        if keep.park(kept, Video.objects.unfinished(), due_at):
-            keep.wait(task, kept)
-        video = keep.row_of(kept)
+        if keeping.park(kept, Video.objects.unfinished(), due_at):
+            keeping.wait(task, kept)
+        video = keeping.row_of(kept)
         if video.is_finished:  # else it was resumed between the two
             return _end_of(video, propagate)
 
@@ -249,19 +250,19 @@ def create_video(
     options: dict[str, Any] = {"model": model, "seconds": seconds, "size": size, "images": images}
     options |= {"account": account, "idempotency_key": idempotency_key, "metadata": metadata}
     with _database_errors(self):
-        kept = keep.find(self.request.id)
+        kept = keeping.find(self.request.id)
         if kept is None and _is_alone(self):
             health.require_key(account)
             _require_commit()
             return _returned(_buy_here(order(prompt, **options)[0]))
         is_new = kept is None
         if kept is None:
-            text = keep.text_of(self, [""], {})
+            text = keeping.text_of(self, [""], {})
             with transaction.atomic(using=Video.objects.primary().db):
                 row, _ = order(prompt, **options, celery_id=self.request.id)
-                kept, is_new = keep.insert(self, row, text)
-        keep.enter(self, kept, kept.video_id, is_new=is_new)
-        return keep.conclude(self, kept, partial(_bought, self, kept))
+                kept, is_new = keeping.insert(self, row, text)
+        keeping.enter(self, kept, kept.video_id, is_new=is_new)
+        return keeping.conclude(self, kept, partial(_bought, self, kept))
 
 
 def _require_commit() -> None:
@@ -274,15 +275,15 @@ def _require_commit() -> None:
 
 def _bought(task: Any, kept: KeptTask) -> dict[str, Any] | VideoEnded:
     """Return the reply to a create, or the error of its end; else park the task."""
-    video = keep.row_of(kept)
+    video = keeping.row_of(kept)
     with _holding(kept):
         wait = create.submit(video)
     if wait is not None:
         _come_back(task, kept, video.account, wait)
     while True:
-        if keep.park(kept, Video.objects.unfinished().filter(api_id=None)):
-            keep.wait(task, kept)
-        video = keep.row_of(kept)
+        if keeping.park(kept, Video.objects.unfinished().filter(api_id=None)):
+            keeping.wait(task, kept)
+        video = keeping.row_of(kept)
         if video.api_id is not None or video.is_finished:  # else it is bought again
             return _reply_of(video)
 
@@ -290,11 +291,11 @@ def _bought(task: Any, kept: KeptTask) -> dict[str, Any] | VideoEnded:
 def _come_back(task: Any, kept: KeptTask, account: str, wait: create.Wait) -> NoReturn:
     """End this run of a create that cannot be sent now."""
     after = clock.after(get_settings().resend_after + limits.FALLBACK)
-    if wait.in_line and keep.park(kept, limits.in_line(account), after):
+    if wait.in_line and keeping.park(kept, limits.in_line(account), after):
         # The place may have become free while this was being parked.
         limits.call_next(account)
-        keep.wait(task, kept)
-    keep.postpone(task, kept, wait.seconds)
+        keeping.wait(task, kept)
+    keeping.postpone(task, kept, wait.seconds)
 
 
 def _reply_of(video: Video) -> dict[str, Any] | VideoEnded:
@@ -314,11 +315,11 @@ def _buy_here(video: Video) -> dict[str, Any] | VideoEnded:
 def submit_video(self: Any, video_pk: str) -> None:
     """Buy the video of a row that `generate_video` inserted. Sent by the package."""
     with _database_errors(self):
-        kept = keep.find(self.request.id)
+        kept = keeping.find(self.request.id)
         if kept is None:
             return
-        keep.enter(self, kept, kept.video_id, is_new=False)
-        video = keep.row_of(kept)
+        keeping.enter(self, kept, kept.video_id, is_new=False)
+        video = keeping.row_of(kept)
         with _holding(kept):
             wait = create.submit(video)
         if wait is not None:
@@ -335,22 +336,22 @@ def store_video(self: Any, video: VideoRef) -> StoreResult:
     """
     with _database_errors(self):
         row = find_video(video)
-        kept = keep.find(self.request.id)
+        kept = keeping.find(self.request.id)
         if kept is None and _is_alone(self):
             return _returned(_store_here(row))
         is_new = kept is None
         if kept is None:
-            text = keep.text_of(self, [{"video_pk": str(row.pk)}], {})
-            kept, is_new = keep.insert(self, row, text)
-        keep.enter(self, kept, row.pk, is_new=is_new)
-        return keep.conclude(self, kept, partial(_stored, self, kept))
+            text = keeping.text_of(self, [{"video_pk": str(row.pk)}], {})
+            kept, is_new = keeping.insert(self, row, text)
+        keeping.enter(self, kept, row.pk, is_new=is_new)
+        return keeping.conclude(self, kept, partial(_stored, self, kept))
 
 
 def _stored(task: Any, kept: KeptTask) -> StoreResult | StoreFailed:
     with _holding(kept):
-        outcome = store.keep_file(keep.row_of(kept))
+        outcome = store.keep_file(keeping.row_of(kept))
     if isinstance(outcome, float):
-        keep.postpone(task, kept, outcome)
+        keeping.postpone(task, kept, outcome)
     return outcome
 
 
@@ -407,9 +408,9 @@ def _database_errors(task: Any) -> Iterator[None]:
     try:
         yield
     except Error as error:
-        if _is_alone(task) or (isinstance(error, DataError) and not keep.is_stripped(task)):
+        if _is_alone(task) or (isinstance(error, DataError) and not keeping.is_stripped(task)):
             raise  # what the database can never take is no reason to come back
         logger.info(
             "%s[%s] comes back later (%s)", task.name, task.request.id, type(error).__name__
         )
-        keep.again(task)
+        keeping.again(task)

@@ -20,7 +20,7 @@ from celery.worker.request import Request
 from kombu.serialization import prepare_accept_content
 from kombu.transport.memory import Channel
 
-from ..keep import STUCK_FOR
+from ..canvas.keeping import STUCK_FOR
 from .fake_clock import FakeClock
 from .memory import HOST, in_memory
 

@@ -16,7 +16,8 @@ from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
 from django.test import override_settings
 
-from seedance_celery import keep, sending
+from seedance_celery import sending
+from seedance_celery.canvas import keeping
 from seedance_celery.db import clock
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.poll import poll
@@ -424,11 +425,11 @@ def test_a_video_resumed_as_its_task_looks_is_waited_for_on(
             resumed.append(Video.objects.get().resume(3600))
         return parked
 
-    park, resumed = keep.park, list[bool]()
+    park, resumed = keeping.park, list[bool]()
     api_id = kit.buy("stuck=700")
     track_video(api_id, timeout=60)
     kit.advance(100)
-    monkeypatch.setattr(keep, "park", resuming)
+    monkeypatch.setattr(keeping, "park", resuming)
     chain(poll_video.s(api_id, propagate=propagate).on_error(refund.s()), publish.s()).apply_async()
     kit.run_until_done()
     assert resumed == [True]

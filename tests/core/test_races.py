@@ -11,9 +11,10 @@ from celery import signature
 from celery.exceptions import Ignore
 from django.db import OperationalError, connections, transaction
 
-from seedance_celery import endings, keep, sending
+from seedance_celery import endings, sending
 from seedance_celery.accounts import health
 from seedance_celery.api.catalog import MAX_SECONDS, MAX_SIZE
+from seedance_celery.canvas import keeping
 from seedance_celery.db import clock
 from seedance_celery.models import AccountState, KeptTask, Video
 from seedance_celery.orders import MAX_LEVELS, order
@@ -89,7 +90,7 @@ def test_a_video_does_not_end_while_a_task_is_being_parked(database: Database) -
         return execute(sql, *rest)
 
     with connections["default"].execute_wrapper(watch):
-        assert keep.park(kept, Video.objects.unfinished())
+        assert keeping.park(kept, Video.objects.unfinished())
     assert seen == [[None]]
     assert lock() == 1
 
@@ -99,9 +100,9 @@ def test_parking_loses_to_a_video_that_has_ended_and_to_another_copy(database: D
     kept, copy = KeptTask.objects.get(), KeptTask.objects.get()
     assert copy.claim(60)
     with pytest.raises(Ignore):
-        keep.park(kept, Video.objects.unfinished())
+        keeping.park(kept, Video.objects.unfinished())
     Video.objects.update(finished_at=clock.now())
-    assert keep.park(copy, Video.objects.unfinished()) is False
+    assert keeping.park(copy, Video.objects.unfinished()) is False
 
 
 def test_a_video_that_ends_before_the_link_is_committed_is_not_missed(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from . import exceptions
-from .exceptions import (
+from .. import exceptions
+from ..exceptions import (
     CreateRejected,
     CreateUnknown,
     StoreFailed,
@@ -16,8 +16,8 @@ from .exceptions import (
     VideoTimedOut,
     VideoUrlMissing,
 )
-from .models import Video
-from .task_types import PollResult, StoreResult
+from ..models import Video
+from ..task_types import PollResult, StoreResult
 
 __all__ = [
     "PollResult",

@@ -21,13 +21,14 @@ from celery.exceptions import Ignore, Reject
 from django.db import Error, transaction
 from kombu.utils.json import dumps, loads
 
-from . import results, sending, waits
-from .conf.settings import get_settings
-from .db import clock
-from .db.leases import Heartbeat
-from .db.retries import insist
-from .exceptions import VideoEnded
-from .models import KeptTask, Video
+from .. import sending, waits
+from ..conf.settings import get_settings
+from ..db import clock
+from ..db.leases import Heartbeat
+from ..db.retries import insist
+from ..exceptions import VideoEnded
+from ..models import KeptTask, Video
+from . import results
 
 __all__ = [
     "STUCK_FOR",

@@ -18,9 +18,10 @@ from django.db import Error, connections, transaction
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
-from . import keep, sending
-from .db import clock
-from .models import KeptTask, Video, image_copies
+from .. import sending
+from ..db import clock
+from ..models import KeptTask, Video, image_copies
+from . import keeping
 
 __all__: list[str] = []
 
@@ -42,7 +43,7 @@ def on_success(sender: Any = None, **kwargs: Any) -> None:
     if sender is None or sender.name not in KEPT:
         return
     celery_id = sender.request.id
-    if not keep.is_ours(sender.request, celery_id):
+    if not keeping.is_ours(sender.request, celery_id):
         return
     try:
         KeptTask.objects.primary().filter(celery_id=celery_id).finish()
@@ -58,15 +59,15 @@ def on_failure(sender: Any = None, task_id: str = "", **kwargs: Any) -> None:
     nothing, and the sweep sends the task again.
     """
     request = getattr(sender, "request", None)
-    if sender is None or sender.name not in KEPT or not keep.is_ours(request, task_id):
+    if sender is None or sender.name not in KEPT or not keeping.is_ours(request, task_id):
         return
-    keep.rest(request)
+    keeping.rest(request)
     try:
         # The errbacks that Celery calls have run: a blip must not let them run again.
-        kept = keep.insist_on(partial(keep.find, task_id))
+        kept = keeping.insist_on(partial(keeping.find, task_id))
         if kept is not None and kept.finished_at is None:
-            keep.record(kept, raised_at=clock.now())
-            keep.publish_errbacks(sender, kept)
+            keeping.record(kept, raised_at=clock.now())
+            keeping.publish_errbacks(sender, kept)
     except Ignore:
         return
     except Error as error:
@@ -77,7 +78,7 @@ def on_failure(sender: Any = None, task_id: str = "", **kwargs: Any) -> None:
 def on_postrun(sender: Any = None, **kwargs: Any) -> None:
     """Let go of a task of which nobody heard how it failed: its result could not be stored."""
     if sender is not None and sender.name in KEPT:
-        keep.rest(sender.request)
+        keeping.rest(sender.request)
 
 
 @task_revoked.connect(dispatch_uid="seedance_celery.revoked", weak=False)
