@@ -24,9 +24,9 @@ from .api.replies import VideoTask
 from .asking import Askers
 from .conf.settings import BATCH_RUN, get_settings
 from .exceptions import ApiError, KeyMissing, KeyRefused, RateLimited
+from .lifecycle.decisions import decide, is_given_up
 from .models import Poller, Video
 from .models.bulk import Move, claim, move_all
-from .steps import decide, is_given_up
 
 __all__ = ["act"]
 

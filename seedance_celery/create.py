@@ -19,8 +19,8 @@ from .accounts import health, limits
 from .accounts.limits import Verdict
 from .api.replies import VideoTask
 from .conf.settings import UnknownAccount, get_settings
-from .endings import end
 from .exceptions import KeyMissing
+from .lifecycle.endings import end
 from .models import KeptTask, Video
 from .outcomes import end_unknown, keep_outcome, refusal
 

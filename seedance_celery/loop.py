@@ -11,7 +11,7 @@ import logging
 
 from . import create
 from .db import clock
-from .endings import announce_again, settle
+from .lifecycle.endings import announce_again, settle
 from .models import Video
 from .models.actions import given_up
 from .poll import Next, poll, poll_late

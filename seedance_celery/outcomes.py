@@ -16,10 +16,10 @@ from .api.envelopes import without_request_ids
 from .api.replies import Outcome, VideoTask, create_outcome, redact
 from .conf.settings import get_settings
 from .db.retries import insist
-from .endings import end
 from .exceptions import ApiError, InvalidRequest, KeyRefused
+from .lifecycle.decisions import recorded
+from .lifecycle.endings import end
 from .models import Video, image_copies
-from .steps import recorded
 
 __all__ = ["end_unknown", "keep_outcome", "refusal"]
 

@@ -18,11 +18,11 @@ from .api.evidence import hidden
 from .api.redaction import MAX_REASON, redact_text
 from .api.replies import VideoTask
 from .conf.settings import get_settings
-from .endings import end, next_late_poll
 from .exceptions import AccountError, ApiError, InvalidRequest
+from .lifecycle.decisions import Step, decide, is_given_up
+from .lifecycle.endings import end, next_late_poll
 from .models import Video
 from .models.actions import EARLY
-from .steps import Step, decide, is_given_up
 
 __all__ = [
     "HELD",

@@ -17,14 +17,15 @@ from celery.canvas import Signature
 from celery.exceptions import Ignore
 from django.db import transaction
 
-from . import endings, sending
+from . import sending
 from .canvas import keeping
 from .conf.settings import get_settings
 from .db import clock
 from .exceptions import InvalidRequest
+from .lifecycle import endings
+from .lifecycle.targets import find_video, follow
 from .models import KeptTask, Video, image_copies
 from .orders import order
-from .targets import find_video, follow
 
 __all__ = ["generate_video", "track_video", "wait_for_video"]
 

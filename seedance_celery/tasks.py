@@ -18,18 +18,19 @@ from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore, Reject
 from django.db import DataError, Error, transaction
 
-from . import batch, create, loop, sending, store, sweep, timings, waits
+from . import batch, create, loop, sending, store, timings, waits
 from .accounts import health, limits
 from .canvas import keeping, results
 from .conf.settings import UnknownAccount, get_settings
 from .db import clock, pool
 from .db.leases import Heartbeat
 from .exceptions import StoreFailed, VideoEnded
+from .lifecycle import sweep
+from .lifecycle.decisions import PATIENCE
+from .lifecycle.targets import find_video, follow
 from .models import KeptTask, Video
 from .orders import order
 from .poll import Next
-from .steps import PATIENCE
-from .targets import find_video, follow
 from .task_types import PollResult, StoreResult, VideoRef
 
 __all__ = [

@@ -18,9 +18,9 @@ from ..accounts import health
 from ..api.replies import MAX_ID
 from ..db import clock
 from ..exceptions import InvalidRequest
+from ..lifecycle.sweep import MEMORY
 from ..models import KeptTask, Video
 from ..models.actions import ADOPTABLE, checked_api_id
-from ..sweep import MEMORY
 
 if TYPE_CHECKING:
     from ..models.kept import KeptTaskQuerySet

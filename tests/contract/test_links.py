@@ -15,7 +15,7 @@ from seedance_celery.api.evidence import of_error
 from seedance_celery.api.links import MAX_URL, PLACES, find_link, read_link
 from seedance_celery.api.replies import VideoTask, parse_created, parse_video, redact
 from seedance_celery.exceptions import ApiError
-from seedance_celery.steps import recorded
+from seedance_celery.lifecycle.decisions import recorded
 
 SECRET = "c0ffeeba5e"
 LINK = f"https://files.example/out/kite.mp4?X-Tos-Expires=9&X-Tos-Signature={SECRET}"

@@ -16,9 +16,9 @@ from django.db import OperationalError, connection, models
 from kombu.exceptions import OperationalError as BrokerDown
 
 from seedance_celery import sending
+from seedance_celery.lifecycle.sweep import prune, sweep
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.shortcuts import generate_video, track_video
-from seedance_celery.sweep import prune, sweep
 from seedance_celery.tasks import create_video, poll_video
 from seedance_celery.testing import Seedance
 from tests.core import canvas

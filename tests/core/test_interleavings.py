@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import AccountState, KeptTask, Video
 from seedance_celery.shortcuts import generate_video
-from seedance_celery.sweep import sweep
 from seedance_celery.tasks import create_video, poll_video
 from tests.core import canvas
 from tests.core.canvas import publish, refund

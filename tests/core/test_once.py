@@ -19,11 +19,11 @@ from django.test import override_settings
 from seedance_celery import sending
 from seedance_celery.canvas import keeping
 from seedance_celery.db import clock
+from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.poll import poll
 from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.signals import video_completed
-from seedance_celery.sweep import sweep
 from seedance_celery.tasks import create_video, poll_video
 from seedance_celery.testing import Seedance
 from tests.core import canvas

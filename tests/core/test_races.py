@@ -11,16 +11,17 @@ from celery import signature
 from celery.exceptions import Ignore
 from django.db import OperationalError, connections, transaction
 
-from seedance_celery import endings, sending
+from seedance_celery import sending
 from seedance_celery.accounts import health
 from seedance_celery.api.catalog import MAX_SECONDS, MAX_SIZE
 from seedance_celery.canvas import keeping
 from seedance_celery.db import clock
+from seedance_celery.lifecycle import endings
+from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import AccountState, KeptTask, Video
 from seedance_celery.orders import MAX_LEVELS, order
 from seedance_celery.shortcuts import track_video
 from seedance_celery.store import _Lease, _rows
-from seedance_celery.sweep import sweep
 from tests.harness.databases import Database
 
 THREADS = 6

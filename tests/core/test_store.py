@@ -18,11 +18,11 @@ from django.db import transaction
 
 from seedance_celery import sending
 from seedance_celery.exceptions import StoreFailed
+from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import AccountState, KeptTask, Video
 from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.signals import video_completed
 from seedance_celery.status import shown
-from seedance_celery.sweep import sweep
 from seedance_celery.tasks import create_video, poll_video, store_video
 from seedance_celery.testing import Seedance, Simulator
 from tests.core import canvas

@@ -13,8 +13,8 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from ...conf.settings import get_settings
 from ...db import clock
+from ...lifecycle.sweep import BATCH, Swept, prune, sweep
 from ...models import KeptTask, Video
-from ...sweep import BATCH, Swept, prune, sweep
 from ..durations import duration, spelled
 
 

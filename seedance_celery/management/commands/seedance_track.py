@@ -12,10 +12,10 @@ from django.core.management.base import CommandParser
 from django.db import transaction
 
 from ...accounts import health
+from ...lifecycle.targets import find_video
 from ...models import Video
 from ...models.actions import checked_api_id
 from ...shortcuts import track_video
-from ...targets import find_video
 from ..videos import VideoCommand, invalid, refusals
 
 Status = Video.Status

@@ -14,12 +14,12 @@ from typing import Any
 
 from django.db.models import PROTECT, RESTRICT, Exists, F, OuterRef, QuerySet
 
-from . import sending
-from .accounts import limits
-from .conf.settings import get_settings
-from .db import clock
-from .models import KeptTask, Poller, Upkeep, Video
-from .net.signed_urls import expires_at
+from .. import sending
+from ..accounts import limits
+from ..conf.settings import get_settings
+from ..db import clock
+from ..models import KeptTask, Poller, Upkeep, Video
+from ..net.signed_urls import expires_at
 
 __all__ = ["Swept", "prune", "sweep"]
 

@@ -11,14 +11,14 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
-from . import sending, signals
-from .accounts import limits
-from .conf.settings import get_settings
-from .db import clock
-from .db.leases import Heartbeat
-from .db.retries import insist
-from .models import KeptTask, Video, image_copies
-from .models.kept import store_id
+from .. import sending, signals
+from ..accounts import limits
+from ..conf.settings import get_settings
+from ..db import clock
+from ..db.leases import Heartbeat
+from ..db.retries import insist
+from ..models import KeptTask, Video, image_copies
+from ..models.kept import store_id
 
 __all__ = ["announce_again", "end", "finish", "keep_if_wanted", "next_late_poll", "settle"]
 

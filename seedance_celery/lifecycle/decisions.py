@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from .api import evidence
-from .api.envelopes import without_request_ids
-from .api.replies import VideoTask, redact
-from .conf.settings import get_settings
-from .exceptions import ApiError, TaskNotExist
-from .models import Video
+from ..api import evidence
+from ..api.envelopes import without_request_ids
+from ..api.replies import VideoTask, redact
+from ..conf.settings import get_settings
+from ..exceptions import ApiError, TaskNotExist
+from ..models import Video
 
 __all__ = ["GRACE", "PATIENCE", "Step", "decide", "is_given_up", "recorded"]
 

@@ -12,12 +12,12 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
 
-from . import signals, waits
-from .conf.settings import get_settings
-from .db import clock
-from .exceptions import InvalidRequest
-from .models import Video
-from .models.actions import checked_api_id, checked_timeout
+from .. import signals, waits
+from ..conf.settings import get_settings
+from ..db import clock
+from ..exceptions import InvalidRequest
+from ..models import Video
+from ..models.actions import checked_api_id, checked_timeout
 
 __all__ = ["find_video", "follow"]
 
