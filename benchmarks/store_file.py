@@ -60,7 +60,7 @@ def prepare_store(url: str, directory: str) -> Callable[[], None]:
     from django.core.files.storage import FileSystemStorage
 
     from seedance_celery.net.download import Download
-    from seedance_celery.storing import store
+    from seedance_celery.storing.saving import store
 
     settings.configure()
     storage = FileSystemStorage(location=directory)

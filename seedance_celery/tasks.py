@@ -18,7 +18,7 @@ from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore, Reject
 from django.db import DataError, Error, transaction
 
-from . import batch, create, loop, sending, store, timings, waits
+from . import batch, create, loop, sending, timings, waits
 from .accounts import health, limits
 from .canvas import keeping, results
 from .conf.settings import UnknownAccount, get_settings
@@ -31,6 +31,7 @@ from .lifecycle.targets import find_video, follow
 from .models import KeptTask, Video
 from .orders import order
 from .poll import Next
+from .storing import files
 from .task_types import PollResult, StoreResult, VideoRef
 
 __all__ = [
@@ -350,17 +351,17 @@ def store_video(self: Any, video: VideoRef) -> StoreResult:
 
 def _stored(task: Any, kept: KeptTask) -> StoreResult | StoreFailed:
     with _holding(kept):
-        outcome = store.keep_file(keeping.row_of(kept))
+        outcome = files.keep_file(keeping.row_of(kept))
     if isinstance(outcome, float):
         keeping.postpone(task, kept, outcome)
     return outcome
 
 
 def _store_here(video: Video) -> StoreResult | StoreFailed:
-    outcome = store.keep_file(video)
+    outcome = files.keep_file(video)
     while isinstance(outcome, float):
         clock.sleep(outcome)
-        outcome = store.keep_file(video.current())
+        outcome = files.keep_file(video.current())
     return outcome
 
 

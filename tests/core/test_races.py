@@ -21,7 +21,7 @@ from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import AccountState, KeptTask, Video
 from seedance_celery.orders import MAX_LEVELS, order
 from seedance_celery.shortcuts import track_video
-from seedance_celery.store import _Lease, _rows
+from seedance_celery.storing.files import _Lease, _rows
 from tests.harness.databases import Database
 
 THREADS = 6

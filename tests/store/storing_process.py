@@ -13,7 +13,7 @@ import sys
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from seedance_celery.storing import store
+from seedance_celery.storing.saving import store
 
 from .file_server import mp4
 from .sources import Pieces

@@ -19,7 +19,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
 
 from seedance_celery.exceptions import DownloadInterrupted
-from seedance_celery.storing import StoredFile, store
+from seedance_celery.storing.saving import StoredFile, store
 
 from .conftest import NewDownload
 from .file_server import cut, file_server, mp4, whole

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.files.storage import FileSystemStorage
 
-from seedance_celery.storing import store
+from seedance_celery.storing.saving import store
 
 from .file_server import mp4
 from .killing import kill_at, start

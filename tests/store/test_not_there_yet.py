@@ -310,7 +310,7 @@ def test_bad_connection_that_breaks_elsewhere_each_time_goes_on(kit: Seedance) -
 def test_bytes_of_a_bad_connection_are_bounded(
     kit: Seedance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seedance_celery.tries.MOST_SIZES", 12)
+    monkeypatch.setattr("seedance_celery.storing.tries.MOST_SIZES", 12)
     count = iter(range(10**6))
     sent: list[int] = []
 

@@ -15,7 +15,7 @@ from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storag
 from django.utils.functional import LazyObject
 
 from seedance_celery.exceptions import StorageError
-from seedance_celery.storing import discard, store, upload_name
+from seedance_celery.storing.saving import discard, store, upload_name
 
 from .file_server import mp4
 from .sources import Broken, Pieces, break_at

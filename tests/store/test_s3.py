@@ -17,7 +17,7 @@ from storages.backends.s3 import S3Storage  # type: ignore[import-untyped]  # no
 
 from seedance_celery.exceptions import DownloadInterrupted  # noqa: E402
 from seedance_celery.shortcuts import generate_video  # noqa: E402
-from seedance_celery.storing import store  # noqa: E402
+from seedance_celery.storing.saving import store  # noqa: E402
 from seedance_celery.testing import Seedance  # noqa: E402
 
 from .conftest import NewDownload  # noqa: E402

@@ -21,7 +21,7 @@ from seedance_celery.exceptions import (
 from seedance_celery.net.signed_urls import expires_at
 from seedance_celery.simulator import SimulatorServer
 from seedance_celery.simulator.files import Media, kite
-from seedance_celery.storing import store
+from seedance_celery.storing.saving import store
 
 from .conftest import NewDownload
 from .test_filesystem import NAME, files

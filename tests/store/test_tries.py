@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedance_celery.tries import CUTS, Tries
+from seedance_celery.storing.tries import CUTS, Tries
 
 START = datetime(2026, 7, 6, 12, tzinfo=timezone.utc)
 PLAIN = "https://files.example.com/a.mp4?sig=x"

@@ -23,9 +23,9 @@ from django.core.files.storage import FileSystemStorage, Storage
 from django.core.files.utils import validate_file_name
 from django.utils.text import get_valid_filename
 
-from .exceptions import StorageError
-from .storing_filesystem import save_to_directory
-from .storing_s3 import save_to_bucket
+from ..exceptions import StorageError
+from .filesystem import save_to_directory
+from .s3 import save_to_bucket
 
 __all__ = ["Source", "StoredFile", "discard", "store", "upload_name"]
 

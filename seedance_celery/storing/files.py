@@ -12,14 +12,14 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import storages
 from django.db import Error, transaction
 
-from . import signals, waits
-from .accounts import health
-from .api.redaction import redact_text
-from .canvas import results
-from .conf.settings import get_settings
-from .db import clock
-from .db.leases import Heartbeat
-from .exceptions import (
+from .. import signals, waits
+from ..accounts import health
+from ..api.redaction import redact_text
+from ..canvas import results
+from ..conf.settings import get_settings
+from ..db import clock
+from ..db.leases import Heartbeat
+from ..exceptions import (
     AddressRefused,
     ApiError,
     DownloadError,
@@ -35,16 +35,16 @@ from .exceptions import (
     UrlExpired,
     UrlOutdated,
 )
-from .models import KeptTask, Video
-from .models.kept import store_id
+from ..models import KeptTask, Video
+from ..models.kept import store_id
+from ..task_types import StoreResult
+from .lease import StoreLease
+from .saving import StoredFile, discard, store, upload_name
 from .sources import has_source, is_content, new_download
-from .store_lease import StoreLease
-from .storing import StoredFile, discard, store, upload_name
-from .task_types import StoreResult
 from .tries import Tries
 
 if TYPE_CHECKING:
-    from .net.download import Download
+    from ..net.download import Download
 
 __all__ = ["keep_file"]
 

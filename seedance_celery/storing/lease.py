@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from .conf.settings import get_settings
-from .db import clock
+from ..conf.settings import get_settings
+from ..db import clock
 
 __all__ = ["StoreLease"]
 

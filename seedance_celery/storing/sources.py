@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .accounts import health
-from .api.base_url import is_loopback
-from .conf.settings import UnknownAccount, get_settings
-from .db import clock
-from .models import Video
+from ..accounts import health
+from ..api.base_url import is_loopback
+from ..conf.settings import UnknownAccount, get_settings
+from ..db import clock
+from ..models import Video
 
 if TYPE_CHECKING:
-    from .net.download import Download
+    from ..net.download import Download
 
 __all__ = ["has_source", "is_content", "new_download"]
 
@@ -36,8 +36,8 @@ def new_download(video: Video) -> Download:
     settings = get_settings()
     connect, read = settings.request_timeout
     # Not before it is needed: a web process downloads nothing.
-    from .net.content import ContentDownload
-    from .net.download import Download, DownloadLimits
+    from ..net.content import ContentDownload
+    from ..net.download import Download, DownloadLimits
 
     limits = DownloadLimits(
         max_size=settings.max_file_size, connect=connect, read=read, total=settings.store_timeout
