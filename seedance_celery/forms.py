@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
+from .buying.orders import check
 from .exceptions import InvalidRequest
-from .orders import check
 
 __all__ = ["check_order", "validation_errors"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-from . import create
+from .buying import create
 from .db import clock
 from .lifecycle.endings import announce_again, settle
 from .models import Video

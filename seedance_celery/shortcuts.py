@@ -18,6 +18,7 @@ from celery.exceptions import Ignore
 from django.db import transaction
 
 from . import sending
+from .buying.orders import order
 from .canvas import keeping
 from .conf.settings import get_settings
 from .db import clock
@@ -25,7 +26,6 @@ from .exceptions import InvalidRequest
 from .lifecycle import endings
 from .lifecycle.targets import find_video, follow
 from .models import KeptTask, Video, image_copies
-from .orders import order
 
 __all__ = ["generate_video", "track_video", "wait_for_video"]
 

@@ -18,8 +18,10 @@ from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore, Reject
 from django.db import DataError, Error, transaction
 
-from . import batch, create, loop, sending, timings, waits
+from . import batch, loop, sending, timings, waits
 from .accounts import health, limits
+from .buying import create
+from .buying.orders import order
 from .canvas import keeping, results
 from .conf.settings import UnknownAccount, get_settings
 from .db import clock, pool
@@ -29,7 +31,6 @@ from .lifecycle import sweep
 from .lifecycle.decisions import PATIENCE
 from .lifecycle.targets import find_video, follow
 from .models import KeptTask, Video
-from .orders import order
 from .poll import Next
 from .storing import files
 from .task_types import PollResult, StoreResult, VideoRef

@@ -14,12 +14,12 @@ from django.db import OperationalError, connections, transaction
 from seedance_celery import sending
 from seedance_celery.accounts import health
 from seedance_celery.api.catalog import MAX_SECONDS, MAX_SIZE
+from seedance_celery.buying.orders import MAX_LEVELS, order
 from seedance_celery.canvas import keeping
 from seedance_celery.db import clock
 from seedance_celery.lifecycle import endings
 from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import AccountState, KeptTask, Video
-from seedance_celery.orders import MAX_LEVELS, order
 from seedance_celery.shortcuts import track_video
 from seedance_celery.storing.files import _Lease, _rows
 from tests.harness.databases import Database

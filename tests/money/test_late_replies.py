@@ -13,11 +13,11 @@ from django.db import OperationalError, connection
 
 from seedance_celery.accounts import health, limits
 from seedance_celery.api.replies import VideoTask
+from seedance_celery.buying.create import _right
+from seedance_celery.buying.outcomes import keep_outcome
 from seedance_celery.conf.settings import get_settings
-from seedance_celery.create import _right
 from seedance_celery.exceptions import ApiError, BrokenReply, RateLimited, RequestRefused
 from seedance_celery.models import Video
-from seedance_celery.outcomes import keep_outcome
 from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.tasks import create_video, poll_video
 from seedance_celery.testing import Seedance

@@ -12,13 +12,13 @@ from typing import Any
 from django.core.files.storage import Storage, storages
 from django.db import IntegrityError, transaction
 
-from .api.catalog import IMAGE_HEAD, validate_create
-from .api.redaction import storable_text
-from .conf.settings import get_settings
-from .db import clock
-from .exceptions import InvalidRequest
-from .models import Video
-from .models.actions import checked_timeout
+from ..api.catalog import IMAGE_HEAD, validate_create
+from ..api.redaction import storable_text
+from ..conf.settings import get_settings
+from ..db import clock
+from ..exceptions import InvalidRequest
+from ..models import Video
+from ..models.actions import checked_timeout
 
 __all__ = ["check", "order"]
 

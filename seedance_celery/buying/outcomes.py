@@ -9,17 +9,17 @@ from typing import Any
 
 from django.db import Error, IntegrityError, transaction
 
-from . import sending, signals, waits
-from .accounts import health, limits
-from .api import evidence
-from .api.envelopes import without_request_ids
-from .api.replies import Outcome, VideoTask, create_outcome, redact
-from .conf.settings import get_settings
-from .db.retries import insist
-from .exceptions import ApiError, InvalidRequest, KeyRefused
-from .lifecycle.decisions import recorded
-from .lifecycle.endings import end
-from .models import Video, image_copies
+from .. import sending, signals, waits
+from ..accounts import health, limits
+from ..api import evidence
+from ..api.envelopes import without_request_ids
+from ..api.replies import Outcome, VideoTask, create_outcome, redact
+from ..conf.settings import get_settings
+from ..db.retries import insist
+from ..exceptions import ApiError, InvalidRequest, KeyRefused
+from ..lifecycle.decisions import recorded
+from ..lifecycle.endings import end
+from ..models import Video, image_copies
 
 __all__ = ["end_unknown", "keep_outcome", "refusal"]
 

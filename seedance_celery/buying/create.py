@@ -14,14 +14,14 @@ from typing import Any
 
 from django.core.files.storage import storages
 
-from . import sending, waits
-from .accounts import health, limits
-from .accounts.limits import Verdict
-from .api.replies import VideoTask
-from .conf.settings import UnknownAccount, get_settings
-from .exceptions import KeyMissing
-from .lifecycle.endings import end
-from .models import KeptTask, Video
+from .. import sending, waits
+from ..accounts import health, limits
+from ..accounts.limits import Verdict
+from ..api.replies import VideoTask
+from ..conf.settings import UnknownAccount, get_settings
+from ..exceptions import KeyMissing
+from ..lifecycle.endings import end
+from ..models import KeptTask, Video
 from .outcomes import end_unknown, keep_outcome, refusal
 
 __all__ = ["Wait", "end_unanswered", "submit"]
