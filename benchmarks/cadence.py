@@ -24,9 +24,9 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.project.settings")
 django.setup()
 
-from seedance_celery import plans  # noqa: E402
-from seedance_celery.cadence import Facts, next_countdown  # noqa: E402
-from seedance_celery.timings import LIVES, PERIOD, SETTLED  # noqa: E402
+from seedance_celery.polling import plans  # noqa: E402
+from seedance_celery.polling.cadence import Facts, next_countdown  # noqa: E402
+from seedance_celery.polling.timings import LIVES, PERIOD, SETTLED  # noqa: E402
 
 from .cadence_set import COLD, NAMED, Case, Life  # noqa: E402
 

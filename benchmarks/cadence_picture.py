@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from seedance_celery.plans import BIN, Life, make_plan
+from seedance_celery.polling.plans import BIN, Life, make_plan
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "cadence.svg"
 VIDEOS = 300

@@ -13,9 +13,9 @@ from .api.envelopes import without_request_ids
 from .api.redaction import redact_text
 from .api.replies import MODERATION
 from .conf.settings import get_settings
-from .estimates import Estimate, estimate, shown_progress
 from .models import Video
 from .net.signed_urls import expires_at
+from .polling.estimates import Estimate, estimate, shown_progress
 
 __all__ = [
     *("ShownEstimate", "ShownVideo", "file_url", "is_storing", "playable_url", "player"),

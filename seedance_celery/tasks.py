@@ -18,7 +18,7 @@ from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore, Reject
 from django.db import DataError, Error, transaction
 
-from . import batch, loop, sending, timings, waits
+from . import sending, waits
 from .accounts import health, limits
 from .buying import create
 from .buying.orders import order
@@ -31,7 +31,8 @@ from .lifecycle import sweep
 from .lifecycle.decisions import PATIENCE
 from .lifecycle.targets import find_video, follow
 from .models import KeptTask, Video
-from .poll import Next
+from .polling import batch, loop, timings
+from .polling.poll import Next
 from .storing import files
 from .task_types import PollResult, StoreResult, VideoRef
 

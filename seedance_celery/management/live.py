@@ -14,8 +14,8 @@ from django.core.management.base import OutputWrapper
 from django.db import InterfaceError, OperationalError, connections
 
 from ..db import clock
-from ..estimates import estimate, shown_progress
 from ..models import Video
+from ..polling.estimates import estimate, shown_progress
 from .durations import spelled
 from .outcomes import ended_as, has_ended, told
 

@@ -11,13 +11,14 @@ from celery import Celery, current_app
 from django.db import connections
 from django.db.models import Q
 
-from .. import sending, timings
+from .. import sending
 from ..accounts import health
 from ..client import Client
 from ..conf.settings import get_settings
 from ..db import clock, pool
 from ..models import KeptTask, Video
 from ..net.connection import Limits, standing_in
+from ..polling import timings
 from ..simulator import Seen, SimulatorApp, SimulatorServer
 from ..simulator.in_process import InProcessSocket
 from .assertions import Assertions

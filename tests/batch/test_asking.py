@@ -7,7 +7,7 @@ from time import monotonic
 
 import pytest
 
-from seedance_celery.asking import Askers
+from seedance_celery.polling.askers import Askers
 
 
 def test_answers_come_with_their_questions() -> None:

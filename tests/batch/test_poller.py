@@ -14,11 +14,12 @@ from celery import chain
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext, override_settings
 
-from seedance_celery import batch, poll, sending, signals
+from seedance_celery import sending, signals
 from seedance_celery.conf.settings import get_settings
 from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import AccountState, Poller, Video
 from seedance_celery.models.bulk import claim, move_all
+from seedance_celery.polling import batch, poll
 from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.tasks import create_video, poll_video
 from seedance_celery.testing import Seedance

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from seedance_celery import poll
 from seedance_celery.exceptions import InvalidRequest, VideoLost, VideoTimedOut, VideoUrlMissing
 from seedance_celery.models import AccountState, Video
+from seedance_celery.polling import poll
 from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.tasks import poll_video
 from seedance_celery.testing import Seedance

@@ -10,9 +10,9 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from seedance_celery import timings
 from seedance_celery.models import Video
-from seedance_celery.plans import ENOUGH
+from seedance_celery.polling import timings
+from seedance_celery.polling.plans import ENOUGH
 from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.testing import Seedance
 

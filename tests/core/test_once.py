@@ -21,7 +21,7 @@ from seedance_celery.canvas import keeping
 from seedance_celery.db import clock
 from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import KeptTask, Video
-from seedance_celery.poll import poll
+from seedance_celery.polling.poll import poll
 from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.signals import video_completed
 from seedance_celery.tasks import create_video, poll_video

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedance_celery.cadence import Facts, next_countdown
-from seedance_celery.plans import BIN, ENOUGH, Life, Plan, make_plan
+from seedance_celery.polling.cadence import Facts, next_countdown
+from seedance_celery.polling.plans import BIN, ENOUGH, Life, Plan, make_plan
 from seedance_celery.waits import countdown
 
 SHORTEST, LONGEST = 10.0, 20.0

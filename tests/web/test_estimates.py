@@ -9,8 +9,8 @@ import pytest
 from django.core.cache import cache
 from django.utils import timezone
 
-from seedance_celery.estimates import ENOUGH, estimate, shown_progress
 from seedance_celery.models import Video
+from seedance_celery.polling.estimates import ENOUGH, estimate, shown_progress
 from tests.web.rows import make, past, read
 
 pytestmark = pytest.mark.django_db

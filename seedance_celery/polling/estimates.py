@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from django.core.cache import cache
 from django.db.models import F
 
-from .models import Video
+from ..models import Video
 
 __all__ = ["ENOUGH", "Estimate", "estimate", "shown_progress"]
 
@@ -89,7 +89,7 @@ def _durations(video: Video) -> list[float]:
 
 
 def _history(period: int) -> Durations:
-    key = f"seedance_celery.estimates.{period}"
+    key = f"seedance_celery.polling.estimates.{period}"
     known: Durations | None = cache.get(key)
     if known is None:
         known = _read_history(datetime.fromtimestamp(period * PERIOD, timezone.utc))

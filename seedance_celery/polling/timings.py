@@ -15,10 +15,10 @@ from typing import Any
 
 from django.db import Error
 
+from ..conf.settings import get_settings
+from ..db import clock
+from ..models import Video
 from . import cadence
-from .conf.settings import get_settings
-from .db import clock
-from .models import Video
 from .plans import Life, Plan, make_plan
 
 __all__ = ["countdown", "forget", "refresh"]

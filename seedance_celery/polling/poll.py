@@ -12,17 +12,18 @@ from typing import Any
 
 from django.db import transaction
 
-from . import signals, timings, waits
-from .accounts import health
-from .api.evidence import hidden
-from .api.redaction import MAX_REASON, redact_text
-from .api.replies import VideoTask
-from .conf.settings import get_settings
-from .exceptions import AccountError, ApiError, InvalidRequest
-from .lifecycle.decisions import Step, decide, is_given_up
-from .lifecycle.endings import end, next_late_poll
-from .models import Video
-from .models.actions import EARLY
+from .. import signals, waits
+from ..accounts import health
+from ..api.evidence import hidden
+from ..api.redaction import MAX_REASON, redact_text
+from ..api.replies import VideoTask
+from ..conf.settings import get_settings
+from ..exceptions import AccountError, ApiError, InvalidRequest
+from ..lifecycle.decisions import Step, decide, is_given_up
+from ..lifecycle.endings import end, next_late_poll
+from ..models import Video
+from ..models.actions import EARLY
+from . import timings
 
 __all__ = [
     "HELD",

@@ -9,8 +9,8 @@ import random as _random
 from dataclasses import dataclass
 from math import ceil, gcd
 
+from ..waits import Random, countdown
 from .plans import Plan
-from .waits import Random, countdown
 
 __all__ = ["Facts", "next_countdown"]
 

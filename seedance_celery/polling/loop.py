@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 
-from .buying import create
-from .db import clock
-from .lifecycle.endings import announce_again, settle
-from .models import Video
-from .models.actions import given_up
+from ..buying import create
+from ..db import clock
+from ..lifecycle.endings import announce_again, settle
+from ..models import Video
+from ..models.actions import given_up
 from .poll import Next, poll, poll_late
 
 __all__ = ["act", "give_up_overdue", "run"]

@@ -18,15 +18,16 @@ from time import monotonic
 
 from django.db import Error
 
-from . import poll, sending, signals
-from .accounts import health
-from .api.replies import VideoTask
-from .asking import Askers
-from .conf.settings import BATCH_RUN, get_settings
-from .exceptions import ApiError, KeyMissing, KeyRefused, RateLimited
-from .lifecycle.decisions import decide, is_given_up
-from .models import Poller, Video
-from .models.bulk import Move, claim, move_all
+from .. import sending, signals
+from ..accounts import health
+from ..api.replies import VideoTask
+from ..conf.settings import BATCH_RUN, get_settings
+from ..exceptions import ApiError, KeyMissing, KeyRefused, RateLimited
+from ..lifecycle.decisions import decide, is_given_up
+from ..models import Poller, Video
+from ..models.bulk import Move, claim, move_all
+from . import poll
+from .askers import Askers
 
 __all__ = ["act"]
 
