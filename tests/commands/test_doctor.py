@@ -14,10 +14,10 @@ import pytest
 import redis
 from django.test import override_settings
 
-from seedance_celery import doctor
 from seedance_celery.accounts import health
-from seedance_celery.doctor.findings import Finding, Probe, State, good, run
 from seedance_celery.lifecycle.sweep import sweep
+from seedance_celery.management import doctor
+from seedance_celery.management.doctor.findings import Finding, Probe, State, good, run
 from seedance_celery.models import AccountState, Video
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.simulator import SimulatorApp

@@ -22,7 +22,7 @@ from django.test import override_settings
 import seedance_celery.management.commands
 from seedance_celery import exceptions, forms, shortcuts, signals, tasks, testing
 from seedance_celery.conf import settings
-from seedance_celery.doctor import PROBES
+from seedance_celery.management.doctor import PROBES
 from seedance_celery.models import Video
 from seedance_celery.models.actions import Actions
 from seedance_celery.status import ShownVideo

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ...doctor import Finding, State, diagnose
+from ..doctor import Finding, State, diagnose
 
 
 class Command(BaseCommand):

@@ -13,11 +13,11 @@ from django.db import connections
 from django.db.models import Max
 from django.db.models.functions import Coalesce
 
-from ..checks.messages import TAG
-from ..conf.settings import Account, get_settings
-from ..db import clock
-from ..models import Video
-from ..models.schema import unapplied
+from ...checks.messages import TAG
+from ...conf.settings import Account, get_settings
+from ...db import clock
+from ...models import Video
+from ...models.schema import unapplied
 from .findings import Found, bad, good, unsure
 
 __all__ = [

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..conf.settings import get_settings
-from ..db import clock
-from ..models import AccountState, KeptTask, Upkeep, Video
+from ...conf.settings import get_settings
+from ...db import clock
+from ...models import AccountState, KeptTask, Upkeep, Video
 from .findings import Found, bad, good, unsure
 
 __all__ = ["look_at_accounts", "look_at_sweep", "look_at_videos"]

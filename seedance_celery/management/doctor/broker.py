@@ -11,7 +11,7 @@ from celery import current_app
 from kombu import Connection, Producer, Queue
 from kombu.exceptions import ChannelError
 
-from .. import sending
+from ... import sending
 from .findings import Found, bad, good, skipped, unsure
 
 __all__ = ["look_at_broker", "look_at_workers"]

@@ -8,9 +8,9 @@ from email.utils import parsedate_to_datetime
 
 import requests
 
-from ..accounts import health
-from ..conf.settings import Account, get_settings
-from ..exceptions import ApiError, TaskNotExist
+from ...accounts import health
+from ...conf.settings import Account, get_settings
+from ...exceptions import ApiError, TaskNotExist
 from .findings import Found, bad, good, unsure
 
 __all__ = ["look_at_api", "look_at_live_keys"]
