@@ -7,11 +7,11 @@ the file is fetched from there without the key, and that address is judged like 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from ..api.errors import refusal
 from ..api.redaction import Secret
-from ..client import Client
 from .download import Download, DownloadLimits
 from .fetch import Body
 from .file_replies import refusal as file_refusal
@@ -22,6 +22,16 @@ MAX_REFUSAL = 64 * 1024
 """Bytes of an error's body that are read."""
 
 
+class KeyHolder(Protocol):
+    """Whoever has the key and knows the API's address, as `Client` does."""
+
+    def content_url(self, api_id: str, /) -> str:
+        """Return where the API serves the file of a video."""
+
+    def content_headers(self) -> Mapping[str, str]:
+        """Return the headers that carry the key."""
+
+
 class ContentDownload(Download):
     """A video's file from the API itself: a `Download` whose refusals by the API are `ApiError`s.
 
@@ -30,7 +40,7 @@ class ContentDownload(Download):
 
     def __init__(
         self,
-        client: Client,
+        client: KeyHolder,
         api_id: str,
         limits: DownloadLimits | None = None,
         *,
