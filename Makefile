@@ -18,7 +18,7 @@ help:
 	@echo 'make test      the core suite (needs nothing; uses Redis, RabbitMQ, PostgreSQL, MariaDB)'
 	@echo 'make test-all  every broker, pool and database, then tox'
 	@echo 'make chromium  the system packages of the browser tests (Debian, as root)'
-	@echo 'make lint      ruff, mypy, layers, migrations'
+	@echo 'make lint      ruff, mypy, the contract of the rooms, migrations'
 	@echo 'make format    let ruff format and fix'
 	@echo 'make demo      three videos through a simulator (LIVE=1: one from the real API)'
 	@echo 'make run       the example project with web server, worker and simulator'
@@ -65,6 +65,7 @@ screenshots: $(VENV)/.dev
 
 reference: $(VENV)/.dev
 	$(BIN)/python docs/_ext/from_code.py
+	$(BIN)/python docs/_ext/rooms.py
 
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -E -W -n --keep-going -b html docs docs/_build/html

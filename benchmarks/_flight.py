@@ -18,7 +18,7 @@ def put(ids: list[str]) -> None:
     from django.utils import timezone
 
     from seedance_celery import sending
-    from seedance_celery.conf.settings import get_settings
+    from seedance_celery.conf import get_settings
     from seedance_celery.models import Poller, Video
 
     settings, now = get_settings(), timezone.now()

@@ -15,6 +15,8 @@ from typing import Any
 from tests.harness import databases
 from tests.harness.processes import ROOT
 
+from ._table import table
+
 ROUNDS = 3
 CLAIM = 200
 
@@ -161,8 +163,6 @@ def main(count: int) -> None:
 
     from seedance_celery.db import clock
     from seedance_celery.models import KeptTask, Poller, Video
-
-    from .batch import table
 
     fill(count)
     with connection.cursor() as cursor:

@@ -36,6 +36,7 @@ from tests.harness.site import Site
 
 from . import api as apis
 from ._rows import measure_rows
+from ._table import line, table
 from .begin import OURS
 from .workers import Measured, Setup, begin, environment, rest, site_for, worker_on
 
@@ -58,18 +59,6 @@ class Way:
 
 
 LOOP, BATCH, BY_HAND = Way("loop", "loop"), Way("batch", "batch"), Way("(a) by hand")
-
-
-def table(head: list[str], rows: list[list[str]]) -> None:
-    """Print Markdown."""
-    print(f"\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
-    for row in rows:
-        line(row)
-
-
-def line(cells: list[str]) -> None:
-    """Print a line of a table."""
-    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def start(site: Site, ids: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The Django app: wires the system checks, Celery's signals and the worker's timer."""
+"""The Django app, which connects the system checks, Celery's signals and the worker's timer."""
 
 from __future__ import annotations
 

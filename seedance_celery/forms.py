@@ -1,4 +1,4 @@
-"""For forms: what the package refuses before any request, as Django's `ValidationError`."""
+"""What the package refuses before any request, as the `ValidationError` of a form."""
 
 from __future__ import annotations
 

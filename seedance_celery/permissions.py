@@ -1,4 +1,4 @@
-"""Who may see a video outside the admin: what `SEEDANCE["VIEW_PERMISSION"]` names."""
+"""Who may see a video outside the admin: the default for the setting `VIEW_PERMISSION`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
-from .conf.settings import get_settings
+from .conf import get_settings
 from .models import Video
 
 __all__ = ["may_view", "permission", "staff_only"]

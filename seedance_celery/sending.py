@@ -1,4 +1,4 @@
-"""Sending this package's tasks: the one place that gives the broker something of ours.
+"""Sending this package's tasks, in the one place that gives the broker something of ours.
 
 A message that cannot be sent is never the caller's error: the row waits, and the sweep sends it
 later.
@@ -17,7 +17,7 @@ from celery.utils.functional import arity_greater
 from kombu.exceptions import KombuError, OperationalError
 from kombu.utils.json import dumps, loads
 
-from .conf.settings import get_settings
+from .conf import get_settings
 
 __all__ = [
     "BATCH",

@@ -20,7 +20,7 @@ from django.db import transaction
 from . import sending
 from .buying.orders import order
 from .canvas import keeping
-from .conf.settings import get_settings
+from .conf import get_settings
 from .db import clock
 from .exceptions import InvalidRequest
 from .lifecycle import endings

@@ -1,4 +1,4 @@
-"""The signals.
+"""The signals of videos and accounts, and the one function that fires them.
 
 Every video signal has `sender=Video` and `video=<the row>`; the signals of an end also have
 `late`: True where the video had ended before. Receivers take `**kwargs`. A receiver that

@@ -1,4 +1,4 @@
-"""What a person is told of a video: the same facts and words on every page and in JSON."""
+"""What a person is told of a video, in the same words on every page and in JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from .api.envelopes import without_request_ids
 from .api.redaction import redact_text
 from .api.replies import MODERATION
-from .conf.settings import get_settings
+from .conf import get_settings
 from .models import Video
 from .net.signed_urls import expires_at
 from .polling.estimates import Estimate, estimate, shown_progress

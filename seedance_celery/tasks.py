@@ -23,7 +23,7 @@ from .accounts import health, limits
 from .buying import create
 from .buying.orders import order
 from .canvas import keeping, results
-from .conf.settings import UnknownAccount, get_settings
+from .conf import UnknownAccount, get_settings
 from .db import clock, pool
 from .db.leases import Heartbeat
 from .exceptions import StoreFailed, VideoEnded

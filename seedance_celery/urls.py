@@ -1,4 +1,7 @@
-"""The status endpoint: `path("videos/", include("seedance_celery.urls"))`."""
+"""The URLs of the status endpoint.
+
+`path("videos/", include("seedance_celery.urls"))` puts it into a project.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The status endpoint: what a page asks while videos render."""
+"""The status endpoint, which a page asks while videos render."""
 
 from __future__ import annotations
 

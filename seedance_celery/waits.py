@@ -1,4 +1,4 @@
-"""How long to wait: countdown, backoff and jitter, as pure functions of a random number.
+"""How long to wait, as pure functions of a random number: countdown, backoff and jitter.
 
 Times are in seconds. `polling.cadence` places the polls of a video; what else waits, waits by one
 of these.

@@ -1,4 +1,4 @@
-"""Inside a worker: the timer of the sweep, kept connections, and log lines."""
+"""What runs inside a worker beside its tasks, such as the sweep's timer and kept connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from django.db import Error
 
 from . import sending
 from .checks.messages import TAG
-from .conf.settings import get_settings
+from .conf import get_settings
 from .db import pool
 
 __all__ = ["QuietFilter", "SweepTimer", "quiet_celery"]

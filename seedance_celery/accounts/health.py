@@ -13,7 +13,7 @@ from .. import waits
 from ..api import evidence
 from ..api.base_url import KEY_VARIABLE
 from ..api.replies import VideoTask
-from ..conf.settings import Account, UnknownAccount, get_settings
+from ..conf import Account, UnknownAccount, get_settings
 from ..db import clock
 from ..exceptions import (
     ApiError,

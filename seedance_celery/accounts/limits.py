@@ -15,7 +15,7 @@ from django.db.models import F, Q
 from django.utils import timezone as django_timezone
 
 from .. import sending
-from ..conf.settings import Account, get_settings
+from ..conf import Account, get_settings
 from ..db import clock
 from ..models import AccountState, KeptTask, Video
 from ..models.account import AccountStateQuerySet

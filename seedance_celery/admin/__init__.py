@@ -1,4 +1,4 @@
-"""The admin: look at videos, and do what only a person may decide."""
+"""The admin, where people look at videos and do what only a person may decide."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from django.utils.dates import MONTHS
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..models import Video
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.cache import cache
 from django.db.models import Count, Q
 
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..db import clock
 from ..models import AccountState, Video
 

@@ -18,7 +18,7 @@ from .. import sending, waits
 from ..accounts import health, limits
 from ..accounts.limits import Verdict
 from ..api.replies import VideoTask
-from ..conf.settings import UnknownAccount, get_settings
+from ..conf import UnknownAccount, get_settings
 from ..exceptions import KeyMissing
 from ..lifecycle.endings import end
 from ..models import KeptTask, Video

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 
 from ..api.catalog import IMAGE_HEAD, validate_create
 from ..api.redaction import storable_text
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..db import clock
 from ..exceptions import InvalidRequest
 from ..models import Video

@@ -14,7 +14,7 @@ from ..accounts import health, limits
 from ..api import evidence
 from ..api.envelopes import without_request_ids
 from ..api.replies import Outcome, VideoTask, create_outcome, redact
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..db.retries import insist
 from ..exceptions import ApiError, InvalidRequest, KeyRefused
 from ..lifecycle.decisions import recorded

@@ -22,7 +22,7 @@ from django.db import Error, transaction
 from kombu.utils.json import dumps, loads
 
 from .. import sending, waits
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..db import clock
 from ..db.leases import Heartbeat
 from ..db.retries import insist

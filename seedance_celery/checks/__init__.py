@@ -1,4 +1,4 @@
-"""System checks: what is wrong is said at start-up, with what to write.
+"""The system checks, which say at start-up what is wrong and what to write.
 
 None asks a network or a database, and none calls a key's callable.
 """

@@ -15,7 +15,7 @@ from kombu import serialization
 from kombu.exceptions import KombuError
 
 from ..api.envelopes import MAX_RETRY_AFTER
-from ..conf.settings import Settings, get_settings
+from ..conf import Settings, get_settings
 from .messages import TAG, error, warning
 
 __all__ = ["check_celery", "is_configured"]

@@ -11,7 +11,7 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
 from .. import sending
-from ..conf.settings import BATCH_RUN, Settings, get_settings
+from ..conf import BATCH_RUN, Settings, get_settings
 from .celery_app import is_configured
 from .messages import TAG, error, warning
 

@@ -12,8 +12,8 @@ from django.core import checks, mail
 from django.utils.module_loading import import_string
 
 from ..api.base_url import KEY_VARIABLE
+from ..conf import Account, Settings, get_settings, problems
 from ..conf.readers import KeyPath
-from ..conf.settings import Account, Settings, get_settings, problems
 from .messages import TAG, error, warning
 
 __all__ = ["check_settings"]

@@ -23,7 +23,7 @@ from django.core import mail
 from django.db import Error, InterfaceError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from . import clock
 
 __all__ = [

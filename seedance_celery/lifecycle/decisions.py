@@ -13,7 +13,7 @@ from typing import Any
 from ..api import evidence
 from ..api.envelopes import without_request_ids
 from ..api.replies import VideoTask, redact
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..exceptions import ApiError, TaskNotExist
 from ..models import Video
 

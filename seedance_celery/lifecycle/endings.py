@@ -13,7 +13,7 @@ from django.dispatch import Signal
 
 from .. import sending, signals
 from ..accounts import limits
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..db import clock
 from ..db.leases import Heartbeat
 from ..db.retries import insist

@@ -16,7 +16,7 @@ from django.db.models import PROTECT, RESTRICT, Exists, F, OuterRef, QuerySet
 
 from .. import sending
 from ..accounts import limits
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..db import clock
 from ..models import KeptTask, Poller, Upkeep, Video
 from ..net.signed_urls import expires_at

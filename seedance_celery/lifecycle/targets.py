@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from .. import signals, waits
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..db import clock
 from ..exceptions import InvalidRequest
 from ..models import Video

@@ -1,0 +1,1 @@
+"""The commands, and the doctor that finds out why nothing happens."""

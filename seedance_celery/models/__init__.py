@@ -1,4 +1,4 @@
-"""The rows: one a video, one a kept task, one an account in trouble, one a batch poller."""
+"""The rows and their guarded updates: videos, kept tasks, accounts in trouble, batch pollers."""
 
 from .account import AccountState
 from .kept import KeptTask

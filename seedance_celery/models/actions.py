@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 
 from .. import sending, signals
 from ..api.replies import MAX_ID, is_api_id
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..exceptions import InvalidRequest
 from .kept import KeptTask, store_id
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connections, models, transaction
 
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..db import clock
 from .video import Video
 

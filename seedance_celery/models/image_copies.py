@@ -11,7 +11,7 @@ from typing import Any
 from django.core.files import File
 from django.core.files.storage import Storage, storages
 
-from ..conf.settings import get_settings
+from ..conf import get_settings
 
 __all__ = ["copied", "remove"]
 

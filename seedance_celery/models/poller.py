@@ -13,7 +13,7 @@ from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
 from .. import sending
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..db import clock
 
 __all__ = ["Poller"]

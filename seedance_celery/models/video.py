@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import sending
 from ..api.replies import MAX_ID
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..db import clock, pool, statements
 from .account import AccountState
 from .actions import Actions

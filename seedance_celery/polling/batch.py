@@ -21,7 +21,7 @@ from django.db import Error
 from .. import sending, signals
 from ..accounts import health
 from ..api.replies import VideoTask
-from ..conf.settings import BATCH_RUN, get_settings
+from ..conf import BATCH_RUN, get_settings
 from ..exceptions import ApiError, KeyMissing, KeyRefused, RateLimited
 from ..lifecycle.decisions import decide, is_given_up
 from ..models import Poller, Video

@@ -17,7 +17,7 @@ from ..accounts import health
 from ..api.evidence import hidden
 from ..api.redaction import MAX_REASON, redact_text
 from ..api.replies import VideoTask
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..exceptions import AccountError, ApiError, InvalidRequest
 from ..lifecycle.decisions import Step, decide, is_given_up
 from ..lifecycle.endings import end, next_late_poll

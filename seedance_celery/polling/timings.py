@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import Error
 
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..db import clock
 from ..models import Video
 from . import cadence

@@ -16,7 +16,7 @@ from .. import signals, waits
 from ..accounts import health
 from ..api.redaction import redact_text
 from ..canvas import results
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..db import clock
 from ..db.leases import Heartbeat
 from ..exceptions import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..db import clock
 
 __all__ = ["StoreLease"]

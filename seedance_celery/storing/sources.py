@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..accounts import health
 from ..api.base_url import is_loopback
-from ..conf.settings import UnknownAccount, get_settings
+from ..conf import UnknownAccount, get_settings
 from ..db import clock
 from ..models import Video
 

@@ -1,0 +1,1 @@
+"""The template tags, which show a video with its progress on a page."""

@@ -14,7 +14,7 @@ from django.db.models import Q
 from .. import sending
 from ..accounts import health
 from ..client import Client
-from ..conf.settings import get_settings
+from ..conf import get_settings
 from ..db import clock, pool
 from ..models import KeptTask, Video
 from ..net.connection import Limits, standing_in

@@ -13,7 +13,7 @@ from django.core.signals import setting_changed
 from django.test import override_settings
 
 from ..api.base_url import KEY_VARIABLE
-from ..conf.settings import get_settings
+from ..conf import get_settings
 
 __all__ = ["KEY", "Redirection"]
 

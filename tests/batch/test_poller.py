@@ -15,7 +15,7 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext, override_settings
 
 from seedance_celery import sending, signals
-from seedance_celery.conf.settings import get_settings
+from seedance_celery.conf import get_settings
 from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import AccountState, Poller, Video
 from seedance_celery.models.bulk import claim, move_all

@@ -18,7 +18,7 @@ from django.db import models
 
 from seedance_celery.api.replies import Outcome
 from seedance_celery.client import Client
-from seedance_celery.conf.settings import get_settings
+from seedance_celery.conf import get_settings
 from seedance_celery.models import Video
 from seedance_celery.shortcuts import generate_video
 from tests.core import canvas

@@ -134,7 +134,7 @@ def test_every_system_check_is_explained() -> None:
 
 
 def _check_ids() -> set[str]:
-    found = set(re.findall(r"seedance\.[EW]\d{3}", (PACKAGE / "conf.py").read_text()))
+    found = set(re.findall(r"seedance\.[EW]\d{3}", (PACKAGE / "conf" / "settings.py").read_text()))
     for path in (PACKAGE / "checks").glob("*.py"):
         for kind, number in re.findall(r"\b(error|warning)\(\s*(\d+)", path.read_text()):
             found.add(f"seedance.{kind[0].upper()}{int(number):03}")

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.test import TestCase, override_settings
 
-from seedance_celery.conf.settings import get_settings
+from seedance_celery.conf import get_settings
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.testing import Seedance, SeedanceTestMixin
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from seedance_celery.conf.settings import get_settings
+from seedance_celery.conf import get_settings
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.tasks import create_video

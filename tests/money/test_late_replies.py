@@ -15,7 +15,7 @@ from seedance_celery.accounts import health, limits
 from seedance_celery.api.replies import VideoTask
 from seedance_celery.buying.create import _right
 from seedance_celery.buying.outcomes import keep_outcome
-from seedance_celery.conf.settings import get_settings
+from seedance_celery.conf import get_settings
 from seedance_celery.exceptions import ApiError, BrokenReply, RateLimited, RequestRefused
 from seedance_celery.models import Video
 from seedance_celery.shortcuts import generate_video, track_video

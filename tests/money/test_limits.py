@@ -16,7 +16,7 @@ from seedance_celery import sending
 from seedance_celery.accounts import limits
 from seedance_celery.accounts.limits import Verdict
 from seedance_celery.buying.create import _right
-from seedance_celery.conf.settings import Account, get_settings
+from seedance_celery.conf import Account, get_settings
 from seedance_celery.exceptions import CreateRejected
 from seedance_celery.models import AccountState, KeptTask, Video
 from seedance_celery.shortcuts import generate_video

@@ -8,7 +8,7 @@ from django.test import override_settings
 
 from seedance_celery.api.base_url import checked_base_url
 from seedance_celery.client import Client
-from seedance_celery.conf.settings import get_settings
+from seedance_celery.conf import get_settings
 from seedance_celery.exceptions import InvalidRequest
 
 ACCEPTED = {

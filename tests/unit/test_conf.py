@@ -13,8 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from seedance_celery.api.base_url import is_loopback
-from seedance_celery.conf import settings
-from seedance_celery.conf.settings import UnknownAccount, get_settings, problems
+from seedance_celery.conf import UnknownAccount, get_settings, problems, settings
 
 LOCAL = "http://127.0.0.1:8765"
 SECRET = "sk-secret-0123456789"

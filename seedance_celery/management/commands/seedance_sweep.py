@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
-from ...conf.settings import get_settings
+from ...conf import get_settings
 from ...db import clock
 from ...lifecycle.sweep import BATCH, Swept, prune, sweep
 from ...models import KeptTask, Video

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import requests
 
 from ...accounts import health
-from ...conf.settings import Account, get_settings
+from ...conf import Account, get_settings
 from ...exceptions import ApiError, TaskNotExist
 from .findings import Found, bad, good, unsure
 

@@ -14,7 +14,7 @@ from django.db.models import Max
 from django.db.models.functions import Coalesce
 
 from ...checks.messages import TAG
-from ...conf.settings import Account, get_settings
+from ...conf import Account, get_settings
 from ...db import clock
 from ...models import Video
 from ...models.schema import unapplied

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...conf.settings import get_settings
+from ...conf import get_settings
 from ...db import clock
 from ...models import AccountState, KeptTask, Upkeep, Video
 from .findings import Found, bad, good, unsure
