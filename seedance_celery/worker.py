@@ -80,14 +80,14 @@ def load_client(**kwargs: Any) -> None:
 @worker_process_init.connect(dispatch_uid="seedance_celery.keep", weak=False)
 def keep_connections(**kwargs: Any) -> None:
     """Keep the poll loop's database connections over tasks, in this process."""
-    pool.keep(is_worker=True)
+    pool.start()
 
 
 @worker_shutdown.connect(dispatch_uid="seedance_celery.close", weak=False)
 @worker_process_shutdown.connect(dispatch_uid="seedance_celery.close", weak=False)
 def close_connections(**kwargs: Any) -> None:
     """Close them with the worker."""
-    pool.keep(is_worker=False)
+    pool.stop()
 
 
 @worker_ready.connect(dispatch_uid="seedance_celery.check", weak=False)

@@ -1,7 +1,8 @@
-"""What time it is: the database's time, so that a worker whose clock is wrong changes nothing.
+"""The database's clock, which is the only clock that decides anything.
 
-Times go into statements as SQL expressions, and come back with a row (`Video.now`). Tests install
-a clock of their own; see `seedance_celery.testing`.
+A worker whose own clock is wrong therefore changes nothing. Times go into statements as SQL
+expressions and come back with a row (`Video.now`). Tests install a clock of their own (see
+`seedance_celery.testing`).
 """
 
 from __future__ import annotations
@@ -15,19 +16,17 @@ from typing import Any
 from django.db.models import DateTimeField, ExpressionWrapper
 from django.db.models.functions import Now
 
-__all__ = ["Clock", "after", "installed", "is_real", "now", "sleep"]
-
 
 class _UtcNow(Now):
-    # MySQL's CURRENT_TIMESTAMP is in the session's time zone, which Django leaves as it is.
+    # CURRENT_TIMESTAMP of MySQL and MariaDB is in the session's time zone, which Django never sets.
     def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
         template = "UTC_TIMESTAMP(6)" if connection.timezone_name == "UTC" else None
         if template is None:
             return super().as_mysql(compiler, connection, **context)
         return self.as_sql(compiler, connection, template=template, **context)
 
-    # SQLite compares text: what is written here has to look as what Django writes of a datetime,
-    # with six digits of a second, or none.
+    # SQLite keeps times as text and compares them as text. This text must therefore have the form
+    # in which Django writes a datetime: with six digits of a second, or with none.
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
         template = (
             "REPLACE(STRFTIME('%%%%Y-%%%%m-%%%%d %%%%H:%%%%M:%%%%f000', 'NOW'), '.000000', '')"
@@ -43,7 +42,7 @@ class Clock:
         return _UtcNow()
 
     def after(self, seconds: float) -> Any:
-        """Return the time in so many seconds (or before, when negative) as an expression."""
+        """Return the time `seconds` from now, or ago if they are negative, as an expression."""
         then = _UtcNow() + timedelta(seconds=seconds)
         return ExpressionWrapper(then, output_field=DateTimeField())
 
@@ -61,23 +60,23 @@ def now() -> Any:
 
 
 def after(seconds: float) -> Any:
-    """Return the time in so many seconds as an expression."""
+    """Return the time `seconds` from now, or ago if they are negative, as an expression."""
     return _clock.after(seconds)
 
 
 def sleep(seconds: float) -> None:
-    """Wait in this process: only where there is no broker to wait in."""
+    """Wait in this process. Use it only if there is no broker that a message could wait in."""
     _clock.sleep(max(0.0, seconds))
 
 
 def is_real() -> bool:
-    """Tell whether it is the database's clock that rules, and no test's."""
+    """Tell whether the database's own clock is in use, and not a test's."""
     return type(_clock) is Clock
 
 
 @contextlib.contextmanager
 def installed(clock: Clock) -> Iterator[Clock]:
-    """Let another clock rule this process, for a test."""
+    """Use another clock in this process until the block ends, for a test."""
     global _clock
     previous, _clock = _clock, clock
     try:

@@ -1,4 +1,4 @@
-"""Holding a lease while something slow runs in this process."""
+"""Renewing a lease from a thread, while something slow runs in this process."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from types import TracebackType
 
 from django.db import Error, connections
 
-__all__ = ["Heartbeat"]
-
 logger = logging.getLogger(__name__)
 
 LONGEST = 6 * 3600.0
-"""Seconds after which what runs counts as hung, and its lease may pass to another."""
+"""Seconds after which the work counts as hung: its lease is renewed no more, and may expire."""
 
 
 class Heartbeat:
-    """Renew a lease every so many seconds, from a thread that is started for it.
+    """Renew a lease every `every` seconds, from a thread of its own.
 
-    What is quick never touches the database: the first renewal comes after `every` seconds.
+    The first renewal comes after `every` seconds, so quick work costs no statement.
     """
 
     def __init__(self, renew: Callable[[], object], every: float) -> None:
@@ -30,12 +28,12 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="seedance-lease", daemon=True)
 
     def start(self) -> Heartbeat:
-        """Renew the lease from now on, until `stop()`."""
+        """Start to renew the lease, until `stop()` is called."""
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        """Renew it no more; it holds for as long as it was last renewed."""
+        """Stop renewing the lease, which then holds until its last renewal expires."""
         self._done.set()
         self._thread.join()
 

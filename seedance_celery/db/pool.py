@@ -1,12 +1,13 @@
-"""The few database connections that a worker keeps for the poll loop.
+"""A small pool of database connections that a worker keeps for the poll loop.
 
-Celery closes a task's connection before and after each task, whatever `CONN_MAX_AGE` says, and a
-poll is two short statements with a request between them. So the poll loop runs its statements on
-connections of its own: they are lent for one statement each, so that hundreds of greenlets that
-wait for the API share a few, and they outlive the task. No code of the project ever sees them.
+Celery closes a task's connection before and after each task, whatever `CONN_MAX_AGE` says. A poll
+is only two short statements with a request between them, so opening a connection would cost more
+than the poll. The poll loop therefore runs its statements on pooled connections, which outlive the
+task. Each is lent for one statement, so a few connections serve hundreds of greenlets that wait
+for the API. The project's own code never sees these connections.
 
-Where the thread has a connection open already (in a transaction, in a test, in a web process),
-that is used, as everywhere in Django.
+If the current thread already has a connection open (in a transaction, a test or a web process),
+the statement runs on that connection, as everywhere in Django.
 """
 
 from __future__ import annotations
@@ -26,19 +27,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ..conf import get_settings
 from . import clock
 
-__all__ = [
-    *("MAX_SESSIONS", "Session", "ask", "close_all", "close_old", "is_in_transaction", "keep"),
-    *("once", "session"),
-]
-
 MAX_SESSIONS = 8
-"""Connections to one database at most, in each process."""
+"""How many connections to one database a process pools at most."""
 
 T = TypeVar("T")
 
 
 class Session:
-    """A database connection, and what was compiled for it."""
+    """A database connection, with the statements that were compiled for it."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
@@ -57,7 +53,7 @@ class Session:
 
 
 class _Pool:
-    """The sessions with one database that nobody uses now."""
+    """The idle sessions with one database."""
 
     def __init__(self, alias: str) -> None:
         self._alias = alias
@@ -67,16 +63,17 @@ class _Pool:
     @contextmanager
     def session(self) -> Iterator[Session]:
         with self._free:
-            session = self._taken()
+            session = self._take()
             try:
                 yield session
             except BaseException:
-                # Whatever it was (a time limit, too), the connection's state is unknown.
+                # After any exception, a time limit's included, the state of the connection is
+                # unknown.
                 session.close()
                 raise
             self._idle.append(session)
 
-    def _taken(self) -> Session:
+    def _take(self) -> Session:
         try:
             session = self._idle.pop()
         except IndexError:
@@ -99,62 +96,67 @@ class _Pool:
 
 _pools: dict[str, _Pool] = {}
 _inherited: list[_Pool] = []
-_is_kept = False
+_is_pooling = False
 
 
-def keep(*, is_worker: bool) -> None:
-    """Keep connections from now on, or no longer: only a worker does."""
-    global _is_kept
-    _is_kept = is_worker
-    if not is_worker:
-        close_all()
+def start() -> None:
+    """Pool connections from now on. Only a worker does."""
+    global _is_pooling
+    _is_pooling = True
+
+
+def stop() -> None:
+    """Pool no connections any more, and close the idle ones."""
+    global _is_pooling
+    _is_pooling = False
+    close_all()
 
 
 def close_all() -> None:
-    """Close what is idle."""
+    """Close the idle connections."""
     for pool in list(_pools.values()):
         pool.close()
 
 
 def close_old() -> None:
-    """Close what is idle and older than `KEEP_CONNECTION`."""
+    """Close the idle connections that are older than `KEEP_CONNECTION`."""
     for pool in list(_pools.values()):
         pool.close(older_than=time.monotonic())
 
 
-def _forget() -> None:
-    # In a forked child: closing a connection would end it for the parent as well, and so would
-    # the garbage collector.
+def _forget_inherited() -> None:
+    # This runs in a forked child. Closing a connection here would also end it for the parent, and
+    # so would the garbage collector: the child keeps a reference and never uses it.
     _inherited.extend(_pools.values())
     _pools.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_forget_inherited)
 
 
 @contextmanager
 def session(alias: str) -> Iterator[Session]:
-    """Lend a session for one statement: this thread's connection if it is open, or a kept one."""
-    usual = _usual(alias)
-    if usual is not None:
+    """Lend a session for one statement: on this thread's open connection, or a pooled one."""
+    own = _own_connection(alias)
+    if own is not None:
         with transaction.mark_for_rollback_on_error(alias):
-            yield Session(usual)
+            yield Session(own)
         return
     pool = _pools.get(alias) or _pools.setdefault(alias, _Pool(alias))
-    with pool.session() as kept:
-        yield kept
+    with pool.session() as pooled:
+        yield pooled
 
 
 def is_in_transaction(connection: Any) -> bool:
-    """Tell whether an atomic block of the project's is open; a TestCase's own counts for none."""
+    """Tell whether the project has an atomic block open. A TestCase's own block does not count."""
     return any(not block._from_testcase for block in connection.atomic_blocks)
 
 
 @contextmanager
-def once(alias: str) -> Iterator[BaseDatabaseWrapper]:
-    """Lend this thread's connection if it is open, or one that is closed after the block."""
-    own = _open(alias)
+def borrowed(alias: str) -> Iterator[BaseDatabaseWrapper]:
+    """Lend this thread's open connection, or a new one that is closed after the block."""
+    own = _open_connection(alias)
     connection = own or _unshared(alias)
     try:
         yield connection
@@ -163,8 +165,8 @@ def once(alias: str) -> Iterator[BaseDatabaseWrapper]:
             connection.close()
 
 
-def ask(alias: str, query: Callable[[Session], T]) -> T:
-    """Run a query that changes nothing; again where a kept connection turns out to be dead."""
+def read(alias: str, query: Callable[[Session], T]) -> T:
+    """Run a query that changes nothing, and run it again if the pooled connection was dead."""
     was_open = False
     try:
         with session(alias) as lent:
@@ -173,41 +175,41 @@ def ask(alias: str, query: Callable[[Session], T]) -> T:
     except (OperationalError, InterfaceError):
         if not was_open:
             raise
-    # Where one was dead, the others are as well: the server has been restarted, for one.
+    # If one pooled connection is dead, the others probably are as well: the server was restarted.
     _pools[alias].close()
     with session(alias) as fresh:
         return query(fresh)
 
 
-def _usual(alias: str) -> BaseDatabaseWrapper | None:
-    """Return this thread's own connection where that is to be used, None for a kept one."""
-    own = _open(alias)
+def _own_connection(alias: str) -> BaseDatabaseWrapper | None:
+    """Return this thread's own connection if it is the one to use, or None for a pooled one."""
+    own = _open_connection(alias)
     if own is not None:
         return own
-    # Django's test environment has an outbox.
-    if _is_kept and _is_keepable(alias) and clock.is_real() and not hasattr(mail, "outbox"):
+    # `mail.outbox` exists only in Django's test environment, where each test has one connection.
+    if _is_pooling and _is_poolable(alias) and clock.is_real() and not hasattr(mail, "outbox"):
         return None
     return connections[alias]
 
 
-def _open(alias: str) -> BaseDatabaseWrapper | None:
-    """Return this thread's own connection where it has one open."""
+def _open_connection(alias: str) -> BaseDatabaseWrapper | None:
+    """Return this thread's own connection if it has one open."""
     for own in connections.all(initialized_only=True):
         if own.alias == alias and own.connection is not None:
             return own
     return None
 
 
-def _is_keepable(alias: str) -> bool:
+def _is_poolable(alias: str) -> bool:
     settings = connections.settings[alias]
-    # A database in memory is another one for each connection.
+    # A database in memory exists once for each connection.
     is_in_memory = "sqlite" in settings["ENGINE"] and ":memory:" in str(settings["NAME"])
     is_in_memory |= "mode=memory" in str(settings["NAME"])
     return bool(settings["AUTOCOMMIT"] and get_settings().keep_connection and not is_in_memory)
 
 
 def _unshared(alias: str) -> BaseDatabaseWrapper:
-    """Return a connection that is not this thread's own, and belongs to no pool of the project."""
+    """Return a connection that is neither this thread's own nor from a pool of the project."""
     connection = connections.create_connection(alias)
     options = {k: v for k, v in connection.settings_dict["OPTIONS"].items() if k != "pool"}
     connection.settings_dict = {**connection.settings_dict, "OPTIONS": options}
@@ -217,5 +219,5 @@ def _unshared(alias: str) -> BaseDatabaseWrapper:
 
 def _max_age(connection: BaseDatabaseWrapper) -> float:
     own = connection.settings_dict["CONN_MAX_AGE"]
-    kept = get_settings().keep_connection
-    return min(kept, own) if own else kept
+    longest = get_settings().keep_connection
+    return min(longest, own) if own else longest

@@ -1,4 +1,4 @@
-"""Writing down what cannot be taken back, for as long as the database is away."""
+"""Retries of a write that must not be lost, while the database is away."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from django.db import Error, connections
 
 from . import clock
 
-__all__ = ["insist"]
-
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -21,10 +19,12 @@ LONGEST_PAUSE = 2.0
 
 
 def insist(write: Callable[[], T], seconds: float, using: str) -> T:
-    """Return what `write` returns, trying for about so many seconds while the database is away.
+    """Return what `write` returns, and try again for about `seconds` while the database is away.
 
-    `write` may be run again after it was carried out, where only its answer was lost. Raises the
-    database's own error in the end, or at once inside an atomic block, whose transaction is lost.
+    Use it for what has happened already and cannot be undone, such as a message that was sent. If
+    only the database's answer was lost, `write` runs a second time after it has taken effect, so
+    it must not mind that. Raises the database's own error once the time is up, and at once inside
+    an atomic block, because the transaction is lost with its connection.
     """
     waited, pause = 0.0, FIRST_PAUSE
     while True:
@@ -33,7 +33,7 @@ def insist(write: Callable[[], T], seconds: float, using: str) -> T:
         except Error as error:
             if waited >= seconds or connections[using].in_atomic_block:
                 raise
-            logger.info("What has happened is not written yet (%s)", type(error).__name__)
+            logger.info("A write is tried again: the database is away (%s)", type(error).__name__)
             connections[using].close_if_unusable_or_obsolete()
         clock.sleep(pause)
         waited += pause

@@ -1,6 +1,7 @@
 """The two statements of a poll, compiled once for each connection.
 
-For these two the ORM's compiling takes several times as long as the statement itself.
+The ORM compiles a query at each use. For the two statements of a poll this takes several times as
+long as the database needs for them, so their SQL is kept with the connection.
 """
 
 from __future__ import annotations
@@ -13,13 +14,11 @@ from django.db.models.sql.compiler import SQLCompiler
 
 from .pool import Session
 
-__all__ = ["find", "is_plain", "update"]
-
 M = TypeVar("M", bound=Model)
 
 
 class _Lookup:
-    """`queryset.get(pk=…)` for one connection, with what the queryset annotates."""
+    """`queryset.get(pk=…)` for one connection, including the annotations of the queryset."""
 
     def __init__(self, queryset: QuerySet[Any], session: Session) -> None:
         self._model = queryset.model
@@ -63,7 +62,10 @@ class _Lookup:
 def find(
     session: Session, alias: str, model: type[M], make: Callable[[], QuerySet[M]], pk: Any
 ) -> M | None:
-    """Return a row by its pk, or None. `make` makes the queryset: one for each model."""
+    """Return the row with this pk, or None.
+
+    `make` returns the queryset that is compiled at the first call. There is one for each model.
+    """
     lookup = session.compiled.get(model)
     if lookup is None:
         lookup = session.compiled[model] = _Lookup(make(), session)
@@ -72,7 +74,7 @@ def find(
 
 
 class _Update:
-    """`UPDATE` of some columns of a row, for one connection, where some columns allow it."""
+    """`UPDATE` of some columns of a row, for one connection, guarded by values of other columns."""
 
     def __init__(
         self, model: type[Model], names: Iterable[str], sizes: Mapping[str, int], session: Session
@@ -105,14 +107,17 @@ class _Update:
 
 
 def is_plain(changes: Mapping[str, Any]) -> bool:
-    """Tell whether all values are values, and none an expression."""
+    """Tell whether none of the values is an SQL expression."""
     return not any(hasattr(value, "resolve_expression") for value in changes.values())
 
 
 def update(
     session: Session, row: Model, changes: Mapping[str, Any], guards: Mapping[str, Collection[Any]]
 ) -> int:
-    """Change columns of a row where each guarded one has one of its values; return 0 or 1."""
+    """Change columns of a row and return 1, or return 0 if a guard does not hold.
+
+    `guards` names columns with the values that each may have in the database.
+    """
     model = type(row)
     sizes = {name: len(allowed) for name, allowed in guards.items()}
     key = (model, tuple(changes), tuple(sizes.items()))

@@ -18,7 +18,7 @@ def unapplied() -> list[str]:
     """Return the names of the migrations that the database that is written to has not seen."""
     known = sorted(n for app, n in MigrationLoader(None).disk_migrations if app == LABEL)
     # Django's own recorder would open this thread's connection, and a pool of the project's.
-    with pool.once(Video.objects.primary().db) as connection, connection.cursor() as cursor:
+    with pool.borrowed(Video.objects.primary().db) as connection, connection.cursor() as cursor:
         if APPLIED not in connection.introspection.table_names(cursor):
             return known
         cursor.execute(f"SELECT name FROM {APPLIED} WHERE app = %s", [LABEL])  # noqa: S608

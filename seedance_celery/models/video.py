@@ -94,7 +94,7 @@ class VideoQuerySet(models.QuerySet["Video"]):
         def look(session: pool.Session) -> Video | None:
             return statements.find(session, alias, self.model, self.for_poll, pk)
 
-        return pool.ask(alias, look)
+        return pool.read(alias, look)
 
     def polled(self) -> VideoQuerySet:
         """Videos that the API has in work."""

@@ -28,7 +28,7 @@ def backend() -> int:
 def fork() -> dict[str, Any]:
     """Use a kept connection before, in and after a fork."""
     connections.close_all()
-    pool.keep(is_worker=True)
+    pool.start()
     parents = backend()
     reader, writer = os.pipe()
     child = os.fork()
@@ -44,7 +44,7 @@ def compare() -> dict[str, Any]:
     """Write and read a row by the compiled statements, and read it by the ORM as well."""
     video = Video.objects.create(api_id="a", status="in_progress", poll_token=1, metadata={"a": 1})
     connections.close_all()
-    pool.keep(is_worker=True)
+    pool.start()
     for _ in range(2):  # compiled, and used again
         row = Video.objects.find(str(video.pk))
         assert row is not None
@@ -64,7 +64,7 @@ def race(count: int) -> int:
     """Move a row from threads that have read it at the same time; return how many won."""
     video = Video.objects.create(api_id="b", status="in_progress", poll_token=1)
     connections.close_all()
-    pool.keep(is_worker=True)
+    pool.start()
     barrier = threading.Barrier(count)
     wins: list[bool] = []
 
