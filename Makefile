@@ -12,7 +12,7 @@ SOURCES := $(shell find seedance_celery -type f -not -name '*.pyc')
 # An editable package is imported from here; the demo's is installed, as a user's would be.
 export PYTHONPATH :=
 
-.PHONY: help test test-all chromium lint format screenshots demo run bench reference docs dist clean
+.PHONY: help test test-all chromium lint format screenshots demo live run bench reference docs dist clean
 
 help:
 	@echo 'make test      the core suite (needs nothing; uses Redis, RabbitMQ, PostgreSQL, MariaDB)'
@@ -21,6 +21,7 @@ help:
 	@echo 'make lint      ruff, mypy, the contract of the rooms, migrations'
 	@echo 'make format    let ruff format and fix'
 	@echo 'make demo      three videos through a simulator (LIVE=1: one from the real API)'
+	@echo 'make live      buy one short video and report what the real API says (asks first)'
 	@echo 'make run       the example project with web server, worker and simulator'
 	@echo 'make bench     the benchmarks'
 	@echo 'make docs      the documentation'
@@ -53,6 +54,9 @@ format: $(VENV)/.dev
 
 demo: $(DEMO)/.installed
 	$(DEMO)/bin/python example_project/demo.py $(if $(LIVE),--live) $(if $(YES),--yes)
+
+live: $(VENV)/.dev
+	$(BIN)/python -m seedance_celery.acceptance --keep tests/contract/live $(if $(YES),--yes) $(ARGS)
 
 run: $(DEMO)/.installed
 	$(DEMO)/bin/python example_project/run.py $(ARGS)

@@ -16,13 +16,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from typing import Any, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from urllib3.util import wait_for_read, wait_for_write
 
-__all__ = ["Address", "Connection", "Limits", "Stream", "open_socket", "standing_in"]
+__all__ = [
+    *("Address", "Connection", "FinalResponse", "Limits", "Stream"),
+    *("open_socket", "standing_in"),
+]
 
 MAX_RECEIVED = 2 * 1024 * 1024
 """Bytes of one reply in all, headers and framing included."""
@@ -62,11 +65,23 @@ class Address:
     """`http://[user:password@]host[:port]` of a proxy that understands CONNECT."""
 
 
+class FinalResponse(HTTPResponse):
+    """The reply itself, after all that a server may send in advance, such as 103 (Early Hints)."""
+
+    def begin(self) -> None:
+        """Read the head; http.client skips a 100 alone and takes any other 1xx for the reply."""
+        super().begin()
+        while 101 < self.status < 200:
+            self.headers = None  # type: ignore[assignment]  # http.client begins without them
+            super().begin()
+
+
 class Connection(HTTPConnection):
     """A connection of the process `pid`, kept since `kept_at` (`time.monotonic`) if it ever was."""
 
     # http.client would open a second connection in the middle of a request.
     auto_open = 0
+    response_class = FinalResponse
     stream: Stream
 
     def __init__(self, address: Address, limits: Limits) -> None:

@@ -22,7 +22,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from .. import __version__
 from ..exceptions import AddressRefused, DownloadInterrupted
 from .addresses import Endpoint, resolve
-from .connection import Limits, Stream, open_socket
+from .connection import FinalResponse, Limits, Stream, open_socket
 
 __all__ = ["Body", "Pace", "Route", "fetch"]
 
@@ -217,6 +217,7 @@ class _Connection(HTTPConnection):
     """A connection to one of the endpoints that were judged; the name is for TLS and `Host`."""
 
     auto_open = 0
+    response_class = FinalResponse
 
     def __init__(
         self, host: str, port: int, is_secure: bool, endpoints: Sequence[Endpoint], route: Route

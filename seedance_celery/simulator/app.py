@@ -14,6 +14,8 @@ from typing import Any, get_args
 
 from ..api.catalog import extended
 from . import control
+from .account import ACCOUNT_PATHS
+from .dashboard import dashboard
 from .reply import Reply, api_error, html_page
 from .request import Request
 from .routes import Routes
@@ -172,17 +174,17 @@ class SimulatorApp:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
-        request = Request(environ)
         at, now = self._clock(), self.now()
+        request = Request(environ, self._request_id(now))
         route, api_id = _route_of(request)
         try:
             reply = self._answer(route, request, api_id, at, now)
         except (ValueError, ArithmeticError) as error:
             reply = api_error(400, f"simulator: {error}")
-        if route not in ("file", "control"):
-            reply = _with_request_id(reply, self._request_id(now))
+        if route not in ("file", "control", "page"):
+            reply = _with_request_id(reply, request.id)
         reply = reply.encoded()
-        if route != "control":
+        if route not in ("control", "page"):
             self._note(request, route, api_id, reply, at, now)
         start_response(reply.status_line, _headers(reply, now))
         return _travel(reply, environ)
@@ -196,6 +198,10 @@ class SimulatorApp:
             return self._routes.content(request, api_id, now)
         if route == "file":
             return self._routes.file(request, api_id, now)
+        if route == "account":
+            return self._routes.account(request, now)
+        if route == "page":
+            return dashboard(self._routes.sold(request, now))
         if route == "control":
             return control.answer(self, request)
         if request.path.startswith("/v1/"):
@@ -230,6 +236,8 @@ def _route_of(request: Request) -> tuple[str, str]:
         return "control", ""
     if request.path == "/v1/videos" and request.method == "POST":
         return "create", ""
+    if request.method == "GET" and (request.path == "/" or request.path in ACCOUNT_PATHS):
+        return ("page" if request.path == "/" else "account"), ""
     for route, path in _PATHS:
         match = path.fullmatch(request.path)
         if match and (route == "file" or request.method == "GET"):

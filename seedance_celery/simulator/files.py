@@ -16,7 +16,10 @@ from urllib.parse import parse_qs, quote
 from .reply import Reply, xml_error
 from .request import Request
 
-__all__ = ["Media", "kite", "serve_file", "signature_error", "signed_query"]
+__all__ = ["PADDING", "Media", "kite", "serve_file", "signature_error", "signed_query"]
+
+PADDING = "&padding="
+"""Begins what makes a link longer: its signature does not cover that."""
 
 _BLOCK = bytes(65536)
 
@@ -79,7 +82,8 @@ def signature_error(request: Request, secret: bytes, name: str, now: float) -> R
     expires = parse_qs(request.query).get("expires", [""])[0]
     if not (expires.isascii() and expires.isdecimal()):
         return xml_error(403, "AccessDenied", "Access denied")
-    if request.method != "GET" or request.query != signed_query(secret, name, int(expires)):
+    signed, _, _ = request.query.partition(PADDING)
+    if request.method != "GET" or signed != signed_query(secret, name, int(expires)):
         return xml_error(403, "SignatureDoesNotMatch", "The signature does not match")
     if now >= int(expires):
         return xml_error(403, "AccessDenied", "Request has expired")

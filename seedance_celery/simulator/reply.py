@@ -36,13 +36,15 @@ class Wire:
 
     `silence` is seconds without a byte before anything is sent, `pace` seconds between two
     bytes of the body. With `head` false nothing is sent at all. `end` says what becomes of the
-    connection: kept for the next request, closed, or reset (TCP RST).
+    connection: kept for the next request, closed, or reset (TCP RST). `interim` is the status of
+    a reply that is sent before the real one, such as 103 (Early Hints); 0 sends none.
     """
 
     silence: float = 0
     pace: float = 0
     head: bool = True
     end: Literal["keep", "close", "reset"] = "keep"
+    interim: int = 0
 
     @property
     def is_plain(self) -> bool:

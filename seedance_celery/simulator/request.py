@@ -38,9 +38,10 @@ class Form:
 
 @dataclass(frozen=True)
 class Request:
-    """One request, before its body is read."""
+    """One request, before its body is read; `id` is what the API calls it."""
 
     environ: Mapping[str, Any] = field(repr=False)
+    id: str = ""
 
     @property
     def method(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..api.catalog import Model
+from .account import Account, Shown
 from .files import kite, serve_file, signature_error, signed_query
 from .orders import Order, read_order, refusal
 from .reply import Body, Reply, api_error, json_reply, xml_error
@@ -22,6 +23,7 @@ __all__ = ["SCENARIO_HEADER", "Routes"]
 
 SCENARIO_HEADER = "X-Simulator-Scenario"
 
+_ID_START = "task_"
 _ALPHANUMERIC = string.ascii_letters + string.digits
 _LOST = json_reply({"object": "video", "status": "queued", "progress": 0})
 
@@ -69,16 +71,21 @@ class Routes:
             return self._faulted("retrieve", call)
 
     def content(self, request: Request, api_id: str, now: float) -> Reply:
-        """Answer `GET /v1/videos/{id}/content`: always an error, for a Seedance video."""
+        """Answer `GET /v1/videos/{id}/content`: the file of another model's video.
+
+        A Seedance video has none there; before the end, and after a failure, no video has.
+        """
         with self.lock:
             video = self._admit(request, api_id, now)
             if isinstance(video, Reply):
                 return self._faulted("content", Call(request, video, now=now))
-            call = self._call(request, json_reply(self._task(video, request, now)), video, now)
-            shown = self._played("retrieve", call, [replace(play) for play in video.plays])
-            call = replace(call, normal=_no_content(shown.body), asked=video.contents_asked)
+            shown = self._looked_at(request, video, now)
+            call = replace(shown, normal=_content(shown, video), asked=video.contents_asked)
             video.contents_asked += 1
-            return self._faulted("content", self._played("content", call, video.plays))
+            call = self._played("content", call, video.plays)
+            answer = self._faulted("content", call)
+            is_file = answer.stream is not None and answer is call.normal and answer.announce
+            return self._file(call, video) if is_file else answer
 
     def file(self, request: Request, api_id: str, now: float) -> Reply:
         """Answer `GET /files/{id}.mp4`, behind its signature."""
@@ -89,10 +96,31 @@ class Routes:
                 refused = refused or xml_error(404, "NoSuchKey", "There is no such file")
             if refused is not None or video is None:
                 return refused or TASK_NOT_EXIST
-            call = self._call(request, serve_file(request, kite()), video, now)
-            call = replace(call, asked=video.files_asked)
-            video.files_asked += 1
-            return self._faulted("file", self._played("file", call, video.plays))
+            return self._file(self._call(request, serve_file(request, kite()), video, now), video)
+
+    def _file(self, call: Call, video: SimulatedVideo) -> Reply:
+        """Serve the video's file as its scenarios say, and count that it was asked for."""
+        call = replace(call, asked=video.files_asked)
+        video.files_asked += 1
+        return self._faulted("file", self._played("file", call, video.plays))
+
+    def account(self, request: Request, now: float) -> Reply:
+        """Answer one of `ACCOUNT_PATHS`."""
+        with self.lock:
+            return Account(self.sold(request, now), self.models, self._accepts).answer(request)
+
+    def sold(self, request: Request, now: float) -> tuple[Shown, ...]:
+        """Return every video with what a retrieve would say of it now, oldest first."""
+        with self.lock:
+            return tuple(
+                Shown(video, self._looked_at(request, video, now).body)
+                for video in self.state.videos.values()
+            )
+
+    def _looked_at(self, request: Request, video: SimulatedVideo, now: float) -> Call:
+        """Return what a retrieve would say, without counting that one was made."""
+        call = self._call(request, json_reply(self._task(video, request, now)), video, now)
+        return self._played("retrieve", call, [replace(play) for play in video.plays])
 
     # Doors: who may come in at all.
 
@@ -171,7 +199,7 @@ class Routes:
             if play.answers("create") and not play.scenario.charges:
                 return play.apply("create", Call(request, _LOST, play.value, now))
         self.state.refused.pop((request.key, order.prompt), None)
-        video = self._new_video(request.key, order, plays, now)
+        video = self._new_video(request, order, plays, now)
         call = Call(request, json_reply(_created(video)), now=now)
         return self._faulted("create", self._played("create", call, plays))
 
@@ -186,13 +214,19 @@ class Routes:
         waiting = self.state.waiting.popleft() if self.state.waiting else ()
         return [*marked, *self._named(request), *(Play.parse(n, self.known) for n in waiting)]
 
-    def _new_video(self, key: str, order: Order, plays: list[Play], now: float) -> SimulatedVideo:
-        stretch = 1.0
+    def _new_video(
+        self, request: Request, order: Order, plays: list[Play], now: float
+    ) -> SimulatedVideo:
+        stretch, length = 1.0, len(_ID_START) + 32
         for play in plays:
             stretch *= float(play.value) if play.scenario.stretches else 1
-        api_id = "task_" + "".join(self.random.choices(_ALPHANUMERIC, k=32))
+            length = int(play.value) if play.scenario.lengthens else length
+        tail = self.random.choices(_ALPHANUMERIC, k=length - len(_ID_START))
+        api_id = _ID_START + "".join(tail)
         ended_at = now + self.render.seconds * stretch / self.speed
-        video = SimulatedVideo(api_id, key, order, now, ended_at, plays)
+        video = SimulatedVideo(
+            api_id, request.key, order, now, ended_at, plays, request_id=request.id
+        )
         self.state.videos[api_id] = video
         self.state.charges += 1
         return video
@@ -201,8 +235,15 @@ class Routes:
 
     def _call(self, request: Request, normal: Reply, video: SimulatedVideo, now: float) -> Call:
         age = (now - video.created_at) * self.speed
-        asked = len(video.asked_at)
-        return Call(request, normal, now=now, age=age, asked=asked, ended=video.ended)
+        return Call(
+            request,
+            normal,
+            now=now,
+            age=age,
+            asked=len(video.asked_at),
+            ended=video.ended,
+            since_end=now - video.ended_at,
+        )
 
     def _task(self, video: SimulatedVideo, request: Request, now: float) -> Body:
         if now >= video.ended_at:
@@ -221,10 +262,12 @@ class Routes:
         return f"{request.origin}/files/{video.api_id}.mp4?{query}"
 
 
-def _no_content(task: Body) -> Reply:
-    status = str(task.get("status", "unknown"))
-    if status == "completed":
+def _content(shown: Call, video: SimulatedVideo) -> Reply:
+    status = str(shown.body.get("status", "unknown"))
+    if status == "completed" and "seedance" in video.order.model:
         return api_error(404, "Download this video from its video_url")
+    if status == "completed":
+        return serve_file(shown.request, shown.media)
     message = f"Task is not completed yet, current status: {status.upper()}"
     return json_reply({"error": {"message": message, "type": "invalid_request_error"}}, 400)
 

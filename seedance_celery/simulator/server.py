@@ -228,6 +228,8 @@ class Handler(BaseHTTPRequestHandler):
         wire = outcome.wire
         if wire.silence:
             self.pause(wire.silence)
+        if wire.interim:
+            self._send_interim(wire.interim)
         if wire.head:
             self._send_head(outcome)
             yield
@@ -236,6 +238,11 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         if wire.end == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+    def _send_interim(self, status: int) -> None:
+        self.send_response_only(status)
+        self.send_header("Link", "</>; rel=preload")
+        BaseHTTPRequestHandler.end_headers(self)
 
     def _send_head(self, outcome: Outcome) -> None:
         code, _, reason = outcome.status.partition(" ")

@@ -49,6 +49,7 @@ class SimulatedVideo:
 
     `created_at` and `ended_at` are in the API's time. `asked_at` holds the clock's time of each
     retrieve; `ended` counts those after the end of the render, `files_asked` the GETs of its file.
+    `request_id` is that of its create.
     """
 
     api_id: str
@@ -61,6 +62,7 @@ class SimulatedVideo:
     ended: int = 0
     contents_asked: int = 0
     files_asked: int = 0
+    request_id: str = ""
 
     @property
     def shortest_gap(self) -> float:

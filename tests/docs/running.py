@@ -29,6 +29,7 @@ from django.test import RequestFactory, override_settings
 from django.urls import resolve
 
 from seedance_celery import signals
+from seedance_celery.acceptance.cli import parser as acceptance_parser
 from seedance_celery.testing import Seedance
 
 from .markdown import ROOT, Block
@@ -223,6 +224,8 @@ def _parse_command(line: str) -> None:
         _parse_manage(words[2], words[3:])
     elif words[:3] == ["python", "-m", "seedance_celery.simulator"]:
         _parse_manage("seedance_simulator", words[3:])
+    elif words[:3] == ["python", "-m", "seedance_celery.acceptance"]:
+        acceptance_parser().parse_args(words[3:])
     elif words[:3] == ["python", "-m", "benchmarks"]:
         pass  # test_reference.py looks whether there is such a benchmark
     elif program == "celery":

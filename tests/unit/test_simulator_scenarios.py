@@ -137,7 +137,7 @@ def test_short_trouble_of_a_video_passes(name: str) -> None:
 
 _API = {name: scenario for name, scenario in SCENARIOS.items() if scenario.api is not None}
 _CONNECTION = {"reset", "closed", "reset_mid_body", "truncated", "hang", "huge_body"}
-_SLOW = {"late", "trickle", "wrong_content_type"}
+_SLOW = {"late", "trickle", "wrong_content_type", "early_hints"}
 
 
 @pytest.mark.parametrize("name", sorted(set(_API) - _CONNECTION - _SLOW))

@@ -11,6 +11,8 @@ from .base import ABSENT, Call, Play, Route, Scenario, Step, body, merge, reply
 from .creates import CREATE_SCENARIOS
 from .faults import API_FAULTS
 from .files import FILE_SCENARIOS
+from .links import LINK_SCENARIOS
+from .reasons import REASON_SCENARIOS
 from .videos import VIDEO_SCENARIOS
 
 __all__ = [
@@ -28,6 +30,13 @@ __all__ = [
 
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
-    for scenario in (*VIDEO_SCENARIOS, *API_FAULTS, *CREATE_SCENARIOS, *FILE_SCENARIOS)
+    for scenario in (
+        *VIDEO_SCENARIOS,
+        *REASON_SCENARIOS,
+        *LINK_SCENARIOS,
+        *API_FAULTS,
+        *CREATE_SCENARIOS,
+        *FILE_SCENARIOS,
+    )
 }
 """Every scenario by its name."""

@@ -31,7 +31,8 @@ class Call:
     `normal` is the reply so far. `value` is what the play says after `=`. `now` is the API's
     time. `age` is in seconds: since the create, times the simulator's speed, or since a fault
     began. `asked` counts the earlier requests of this route for this video, `ended` those that
-    came after its render had ended. `media` is the video's file.
+    came after its render had ended, which was `since_end` seconds ago (below 0 while it renders).
+    `media` is the video's file.
     """
 
     request: Request
@@ -41,6 +42,7 @@ class Call:
     age: float = 0
     asked: int = 0
     ended: int = 0
+    since_end: float = 0
     media: Media = field(default_factory=kite, repr=False)
 
     @property
@@ -66,7 +68,8 @@ class Scenario:
     was given to a video. `charges` says whether a create that is answered so was bought.
     `times` is how many replies are changed before all is normal again, when the scenario was
     given to a video; `value` is what `call.value` holds when the play names none. With
-    `stretches` the render takes `value` times as long.
+    `stretches` the render takes `value` times as long, with `lengthens` the video's id is `value`
+    characters long.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Scenario:
     times: float = math.inf
     value: str = ""
     stretches: bool = False
+    lengthens: bool = False
 
     def step(self, route: Route, *, everywhere: bool) -> Step | None:
         """Return the step for `route`; `everywhere` is true for a fault of the whole API."""

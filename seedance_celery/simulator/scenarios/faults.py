@@ -13,6 +13,7 @@ from typing import Any
 
 from ..reply import Reply, Wire, api_error, html_page, json_reply, raw_reply
 from .base import Call, Scenario, Step, reply
+from .gateway import GATEWAY
 
 __all__ = ["API_FAULTS", "GATEWAY_ERRORS", "NO_CHANNEL", "REDIRECT"]
 
@@ -113,6 +114,7 @@ API_FAULTS = (
         "500 with the code invalid_request",
         api_error(500, "invalid request", code="invalid_request"),
     ),
+    *(_fault(error.name, error.about, error.step, value=error.value) for error in GATEWAY),
     _fault("redirect", "301 to another host", REDIRECT),
     _fault("html", "a captive portal's page with 200", html_page(200, "Welcome to our Wi-Fi")),
     _fault("html_403", "403 of a firewall, as HTML", html_page(403, "Attention Required!")),
@@ -140,6 +142,13 @@ API_FAULTS = (
     _fault("reset_mid_body", "reset in the middle of the body", _reset_mid_body),
     _fault("truncated", "closed in the middle of the body", _half),
     _fault("hang", "silence for =60 s, then closed", _hang, value="60"),
+    _fault(
+        "early_hints",
+        "an interim reply (=103), then the right one",
+        lambda call: call.normal.but(wire=Wire(interim=int(call.value))),
+        value="103",
+        charges=True,
+    ),
     _fault("late", "the right reply after =3 s", _late, value="3", charges=True),
     _fault("trickle", "the right reply, a byte every =1 s", _trickle, value="1", charges=True),
     _fault("huge_body", "a body of =50000000 blanks", _huge, value="50000000"),

@@ -14,6 +14,8 @@ __all__ = ["EXPIRED_LINK", "FILE_SCENARIOS"]
 
 EXPIRED_LINK = xml_error(403, "AccessDenied", "Request has expired")
 
+_NO_KEY = xml_error(404, "NoSuchKey", "The specified key does not exist")
+_DENIED = xml_error(403, "AccessDenied", "Access denied")
 _HUGE = 5 * 1024**3
 
 
@@ -100,6 +102,24 @@ def _hang(call: Call) -> Reply:
     return call.normal.but(wire=Wire(silence=call.number, head=False, end="close"))
 
 
+def _at_first(answer: Reply) -> Step:
+    """Give `answer` in the first seconds after the end of the render."""
+    return lambda call: answer if call.since_end < call.number else call.normal
+
+
+def _refuses_range(call: Call) -> Reply:
+    return EXPIRED_LINK if "range" in call.request.headers else call.normal
+
+
+def _labelled(name: str, value: str) -> Step:
+    return lambda call: call.normal.with_header(name, value)
+
+
+def _trailing(call: Call) -> Reply:
+    media = Media(call.media.start + b"\r\n0\r\n\r\n", call.media.size + 7)
+    return serve_file(call.request, media)
+
+
 def _file(name: str, about: str, step: Step | Reply, **more: Any) -> Scenario:
     file = reply(step) if isinstance(step, Reply) else step
     return Scenario(name=f"file_{name}", about=about, file=file, **more)
@@ -113,7 +133,9 @@ _LINKS = (
     ),
     _file("expired", "the link has expired and stays so", EXPIRED_LINK),
     _file("403", "403, *times", EXPIRED_LINK, times=1),
-    _file("404", "404", xml_error(404, "NoSuchKey", "The specified key does not exist")),
+    _file("404", "404", _NO_KEY),
+    _file("403_at_first", "403 for =150 s after the end", _at_first(_DENIED), value="150"),
+    _file("404_at_first", "404 for =150 s after the end", _at_first(_NO_KEY), value="150"),
     _file("410", "410", xml_error(410, "Gone", "The object is gone")),
     _file("503", "503, *times", xml_error(503, "SlowDown", "Reduce your request rate"), times=1),
     _file("redirect", "302 to =url", _redirect, value="http://169.254.169.254/latest/meta-data/"),
@@ -135,6 +157,7 @@ _LENGTHS = (
 _RANGES = (
     _file("wrong_range", "206 of another range", _wrong_range),
     _file("ignores_range", "200 to a Range request", _ignores_range),
+    _file("refuses_range", "403 to a Range request", _refuses_range),
     _file("changed", "another file each time", _changed),
 )
 
@@ -143,6 +166,13 @@ _CONTENTS = (
     _file("xml", "the storage's error with 200", EXPIRED_LINK.but(status=200)),
     _file("not_mp4", "called video/mp4, but no ftyp box", _not_mp4),
     _file("empty", "200 with nothing in it", _empty),
+    _file(
+        "aws_chunked",
+        "a plain body, called Content-Encoding: aws-chunked",
+        _labelled("Content-Encoding", "aws-chunked"),
+    ),
+    _file("text_plain", "called text/plain", _labelled("Content-Type", "text/plain")),
+    _file("trailing_bytes", "a few bytes after the last box", _trailing),
 )
 
 _SPEEDS = (

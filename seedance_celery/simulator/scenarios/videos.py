@@ -65,12 +65,6 @@ def _unfinished(data: Body) -> Body:
     return merge(data, status="in_progress", progress=90, video_url=ABSENT, completed_at=ABSENT)
 
 
-def _failed_because(data: Body, call: Call) -> Body:
-    if data["status"] != "completed":
-        return data
-    return merge(data, status="failed", progress=0, video_url=ABSENT, fail_reason=call.value)
-
-
 def _stuck(data: Body, call: Call) -> Body:
     ended = data["status"] not in ("queued", "in_progress")
     return _unfinished(data) if ended and call.age < call.number else data
@@ -136,14 +130,9 @@ VIDEO_SCENARIOS = (
     _scenario("normal", "queued, in_progress, completed"),
     _scenario("slow", "the render takes =10 times as long", stretches=True, value="10"),
     _scenario("stuck", "in_progress for ever, or for =seconds", body(_stuck), value="inf"),
+    _scenario("long_id", "an id of =300 characters", lengthens=True, value="300"),
     # How a render ends.
     _scenario("failed", "the provider rejects the task; progress 0", _ends("failed", 0)),
-    _scenario(
-        "failed_because",
-        "failed, and fail_reason is =words",
-        body(_failed_because),
-        value="the provider is busy",
-    ),
     _scenario("failed_at_100", "failed with progress 100", _ends("failed", 100)),
     _scenario(
         "moderation",
