@@ -119,4 +119,6 @@ def on_delete(sender: Any, instance: Video, **kwargs: Any) -> None:
         raise Video.unfinished_error(instance)
     if instance.images:
         # Of a create that was given up, and could have been bought again with them.
-        transaction.on_commit(partial(uploads.remove, instance.images), using=instance.db)
+        # The deletion is committed by then: an error must not look as if it had failed.
+        remove = partial(uploads.remove, instance.images)
+        transaction.on_commit(remove, using=instance.db, robust=True)

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 
 from .models import Video
 from .permissions import may_view
+from .reading import read
 from .status import ShownVideo, shown
 
 __all__ = ["video_status", "video_statuses"]
@@ -69,7 +70,8 @@ def _keys(ids: Iterable[str]) -> list[uuid.UUID]:
 
 
 def _visible(request: HttpRequest, keys: list[uuid.UUID], *, signed_urls: bool) -> list[ShownVideo]:
-    rows = {row.pk: row for row in Video.objects.with_now().defer(*_UNUSED).filter(pk__in=keys)}
+    found = read(Video.objects.with_now().defer(*_UNUSED).filter(pk__in=keys))
+    rows = {row.pk: row for row in found}
     videos = [rows[key] for key in keys if key in rows]
     return [shown(video, signed_url=signed_urls) for video in videos if may_view(request, video)]
 

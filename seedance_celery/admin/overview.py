@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
 from django.core.cache import cache
 from django.db.models import Count, Q
+from django.utils.translation import gettext as _
 
 from .. import clock
 from ..conf import get_settings
 from ..models import AccountState, Video
+from ..once import warn_once
+from ..reading import is_away
+from .parts import moment
 
 __all__ = ["overview"]
+
+logger = logging.getLogger(__name__)
 
 Status = Video.Status
 
@@ -31,9 +39,29 @@ def overview() -> dict[str, Any]:
     """
     known: dict[str, Any] | None = cache.get(_KEY)
     if known is None:
-        known = {**_counts(), "stuck": _stuck(), "accounts": _accounts()}
+        nothing: dict[str, Any] = {"counts": [], "undecided": 0}
+        known = {
+            **_found(_counts, nothing),
+            "stuck": _found(_stuck, []),
+            "accounts": _found(_accounts, []),
+        }
         cache.set(_KEY, known, CACHED_FOR)
-    return known
+    accounts = [
+        {**account, "refused_at": moment(account["refused_at"])} for account in known["accounts"]
+    ]
+    return {**known, "accounts": accounts}
+
+
+def _found(find: Callable[[], Any], otherwise: Any) -> Any:
+    """Return one part of the overview; a row that cannot be read costs that part alone."""
+    try:
+        return find()
+    except Exception as error:
+        if is_away(error, Video.objects.all().db):
+            raise
+        name, kind = find.__name__.strip("_"), type(error).__name__
+        warn_once(logger, ("overview", name), "The overview has no %s (%s)", name, kind)
+        return otherwise
 
 
 def _counts() -> dict[str, Any]:
@@ -44,6 +72,12 @@ def _counts() -> dict[str, Any]:
     counts = [
         {"status": status.value, "label": status.label, "count": found.get(status.value, [0])[0]}
         for status in Status
+    ]
+    # What a later version left behind, before it was rolled back.
+    counts += [
+        {"status": status, "label": status or _("(no status)"), "count": numbers[0]}
+        for status, numbers in found.items()
+        if status not in Status.values
     ]
     _all, undecided = found.get(Status.CREATE_UNKNOWN.value, (0, 0))
     return {"counts": counts, "undecided": undecided}

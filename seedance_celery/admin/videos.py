@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ERROR_FLAG
+from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -16,10 +16,12 @@ from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from ..deletion import is_over
 from ..models import Video
+from ..reading import is_away, read
 from ..status import playable_url
 from . import shown as html
-from .actions import ACTIONS, VideoActions, fits, is_over
+from .actions import ACTIONS, VideoActions, fits
 from .listing import (
     AccountFilter,
     BoundedPaginator,
@@ -41,7 +43,7 @@ _LARGE = ("raw", "create_reply", "history", "images", "metadata", "video_url")
 
 _FIELDSETS: Any = (
     (None, {"fields": (html.bar, html.player, "reason")}),
-    (_("Order"), {"fields": ("prompt", "model", "seconds", "size", "account", "metadata")}),
+    (_("Order"), {"fields": ("prompt", "model", "seconds", "size", "account", html.metadata)}),
     (
         _("Now"),
         {
@@ -69,12 +71,20 @@ _TOLD: dict[Any, Callable[[Video], object]] = {
     html.player: playable_url,
     html.next_poll: lambda video: video.overdue_at and video.next_poll_at,
     html.deadline: lambda video: not video.is_finished and video.deadline_at,
+    html.metadata: lambda video: video.metadata,
     html.timeline: lambda video: video.history,
     html.file_kept: lambda video: video.file,
     html.raw_answer: lambda video: video.raw,
     html.raw_create: lambda video: video.create_reply,
 }
 """What tells whether a field has anything to show."""
+
+
+class _ChangeList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page's rows; one that cannot be read as it is hides no other."""
+        super().get_results(request)
+        self.result_list: Any = read(self.result_list)
 
 
 class VideoAdmin(VideoActions, _ModelAdmin):
@@ -111,6 +121,22 @@ class VideoAdmin(VideoActions, _ModelAdmin):
         match = request.resolver_match
         is_list = match is not None and match.url_name == "seedance_celery_video_changelist"
         return rows.defer(*_LARGE) if is_list else rows
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Read the rows with care."""
+        return _ChangeList
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Video | None:
+        """Read one row; columns that cannot be read are None."""
+        try:
+            return super().get_object(request, object_id, from_field)
+        except Exception as error:
+            rows = self.get_queryset(request)
+            if is_away(error, rows.db):
+                raise
+            return next(iter(read(rows.filter(pk=object_id))), None)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Video], search_term: str
@@ -197,7 +223,16 @@ def _told(fields: Iterable[Any], video: Video | None) -> list[Any]:
     if video is None:
         return list(fields)
     is_told = {name: _TOLD.get(name) or _has(name) for name in fields}
-    return [name for name in fields if is_told[name](video)]
+    return [name for name in fields if _is_told(is_told[name], video)]
+
+
+def _is_told(tells: Callable[[Video], object], video: Video) -> bool:
+    try:
+        return bool(tells(video))
+    except Exception as error:
+        if is_away(error, video.db):
+            raise
+        return True  # the field itself says that it cannot be shown
 
 
 def _has(name: Any) -> Callable[[Video], object]:
