@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connections, models, router, transaction
+from django.db import connections, models, router, transaction
 from django.db.models import DO_NOTHING, Q, QuerySet
 from django.db.models.deletion import (
     Collector,
@@ -30,6 +30,7 @@ from django.db.models.deletion import (
 from . import clock
 from .models import KeptTask, Video
 from .once import warn_once
+from .reading import is_away, read
 
 __all__ = [
     *("Deleted", "ForbiddenError", "MayNot", "Refusal", "Rows", "along", "delete"),
@@ -154,7 +155,7 @@ def survey(videos: Sequence[Video], *, may_not: MayNot | None = None) -> Deleted
     """Return what `delete_each` would delete, and delete nothing."""
 
     def look(some: Sequence[Video]) -> Deleted:
-        rows = list(over().filter(pk__in=[video.pk for video in some]).defer(*_LARGE))
+        rows = read(over().filter(pk__in=[video.pk for video in some]).defer(*_LARGE))
         return _told(rows, _collected(rows, router.db_for_write(Video), may_not))
 
     return _each(videos, look)
@@ -166,7 +167,7 @@ def _locked(videos: Sequence[Video], using: str) -> list[Video]:
     skip = bool(connections[using].features.has_select_for_update_skip_locked)
     keys = list(rows.select_for_update(skip_locked=skip).values_list("pk", flat=True))
     # Only a statement that begins now sees what was committed before the locks were taken.
-    return list(over().filter(pk__in=keys).defer(*_LARGE))
+    return read(over().filter(pk__in=keys).defer(*_LARGE))
 
 
 def _collected(rows: list[Video], using: str, may_not: MayNot | None) -> Collector:
@@ -224,10 +225,8 @@ def _each(videos: Sequence[Video], act: Callable[[Sequence[Video]], Deleted]) ->
         return Deleted()
     try:
         return act(videos)
-    except InterfaceError:
-        raise
     except Exception as error:
-        if isinstance(error, OperationalError) and not _is_usable():
+        if is_away(error, router.db_for_write(Video)):
             raise
         if len(videos) == 1:
             return _refused(videos[0], error)
@@ -235,11 +234,6 @@ def _each(videos: Sequence[Video], act: Callable[[Sequence[Video]], Deleted]) ->
     done = _each(videos[:middle], act)
     done.add(_each(videos[middle:], act))
     return done
-
-
-def _is_usable() -> bool:
-    """Tell whether the database still answers: a statement may also fail because of a lock."""
-    return bool(connections[router.db_for_write(Video)].is_usable())
 
 
 def _refused(video: Video, error: Exception) -> Deleted:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from typing import Any
 
 from django.core.cache import cache
@@ -13,13 +11,9 @@ from django.utils.translation import gettext as _
 from .. import clock
 from ..conf import get_settings
 from ..models import AccountState, Video
-from ..once import warn_once
-from ..reading import is_away
-from .parts import moment
+from .parts import moment, part_of_page
 
 __all__ = ["overview"]
-
-logger = logging.getLogger(__name__)
 
 Status = Video.Status
 
@@ -41,27 +35,15 @@ def overview() -> dict[str, Any]:
     if known is None:
         nothing: dict[str, Any] = {"counts": [], "undecided": 0}
         known = {
-            **_found(_counts, nothing),
-            "stuck": _found(_stuck, []),
-            "accounts": _found(_accounts, []),
+            **part_of_page(_counts, "counts", nothing),
+            "stuck": part_of_page(_stuck, "list of stuck videos", []),
+            "accounts": part_of_page(_accounts, "list of refused keys", []),
         }
         cache.set(_KEY, known, CACHED_FOR)
     accounts = [
         {**account, "refused_at": moment(account["refused_at"])} for account in known["accounts"]
     ]
     return {**known, "accounts": accounts}
-
-
-def _found(find: Callable[[], Any], otherwise: Any) -> Any:
-    """Return one part of the overview; a row that cannot be read costs that part alone."""
-    try:
-        return find()
-    except Exception as error:
-        if is_away(error, Video.objects.all().db):
-            raise
-        name, kind = find.__name__.strip("_"), type(error).__name__
-        warn_once(logger, ("overview", name), "The overview has no %s (%s)", name, kind)
-        return otherwise
 
 
 def _counts() -> dict[str, Any]:

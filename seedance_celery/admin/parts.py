@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, TypeVar
 
+from django.db import router
 from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext as _
 
+from ..models import Video
 from ..once import warn_once
 from ..reading import is_away
 from ..redaction import storable_text
 
-__all__ = ["events", "json_text", "moment", "part"]
+__all__ = ["events", "json_text", "moment", "part", "part_of_page"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,18 @@ def part(show: _Part) -> _Part:
             return _("cannot be shown (%(kind)s)") % {"kind": kind}
 
     return shown_part  # type: ignore[return-value]
+
+
+def part_of_page(find: Callable[[], Any], name: str, otherwise: Any) -> Any:
+    """Return a part of a page that many rows make up; one that cannot be read costs it alone."""
+    try:
+        return find()
+    except Exception as error:
+        if is_away(error, router.db_for_read(Video)):
+            raise
+        kind = type(error).__name__
+        warn_once(logger, ("admin", name), "The admin has no %s (%s)", name, kind)
+        return otherwise
 
 
 def moment(time: datetime) -> str:

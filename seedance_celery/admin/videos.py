@@ -31,6 +31,7 @@ from .listing import (
     is_possible,
 )
 from .overview import overview
+from .parts import part_of_page
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Video]
@@ -249,5 +250,7 @@ def _came_from_page(request: HttpRequest) -> bool:
 
 def _dates(request: HttpRequest) -> list[dict[str, str]]:
     kept = {k: v for k, v in request.GET.items() if not k.startswith(("created_at__", "p"))}
-    choices = drill_down(request.GET.dict())
+    choices: list[dict[str, Any]] = part_of_page(
+        lambda: drill_down(request.GET.dict()), "choice of dates", []
+    )
     return [{"text": c["text"], "query": urlencode({**kept, **c["params"]})} for c in choices]

@@ -34,7 +34,12 @@ def old(kit: Seedance) -> Video:
 
 def test_one_sweep_sends_what_went_missing(kit: Seedance, run: Command, overdue: Video) -> None:
     assert run("seedance_sweep").out == "Sent 1 poll loops and 1 kept tasks again.\n"
-    assert run("seedance_sweep", "--json").json == {"loops": 0, "tasks": 0, "pruned": 0, "along": {}}
+    assert run("seedance_sweep", "--json").json == {
+        "loops": 0,
+        "tasks": 0,
+        "pruned": 0,
+        "along": {},
+    }
     kit.run_until_done()
     assert overdue.current().status == "completed"
     assert kit.charges == 1
