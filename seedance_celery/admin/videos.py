@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -132,12 +132,10 @@ class VideoAdmin(VideoActions, _ModelAdmin):
     ) -> Video | None:
         """Read one row; columns that cannot be read are None."""
         try:
-            return super().get_object(request, object_id, from_field)
-        except Exception as error:
-            rows = self.get_queryset(request)
-            if is_away(error, rows.db):
-                raise
-            return next(iter(read(rows.filter(pk=object_id))), None)
+            rows = self.get_queryset(request).filter(pk=object_id)
+        except (ValidationError, ValueError):
+            return None
+        return next(iter(read(rows)), None)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Video], search_term: str
