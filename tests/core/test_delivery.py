@@ -17,8 +17,8 @@ from kombu.exceptions import OperationalError as BrokerDown
 
 from seedance_celery import dispatch
 from seedance_celery.models import KeptTask, Video
-from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.pruning import count, prune
+from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.sweep import sweep
 from seedance_celery.tasks import create_video, poll_video
 from seedance_celery.testing import Seedance
