@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
-from typing import Any, TypedDict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, TypedDict, TypeVar
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
@@ -13,16 +14,20 @@ from .api.envelopes import without_request_ids
 from .api.redaction import redact_text
 from .api.replies import MODERATION
 from .conf import get_settings
+from .db.once import warn_once
 from .models import Video
+from .models.reading import is_away
 from .net.signed_urls import expires_at
 from .polling.estimates import Estimate, estimate, shown_progress
 
 __all__ = [
-    *("ShownEstimate", "ShownVideo", "file_url", "is_storing", "playable_url", "player"),
-    *("shown", "unplayable"),
+    *("ShownEstimate", "ShownVideo", "file_url", "is_known", "is_storing", "playable_url"),
+    *("player", "shown", "unplayable"),
 ]
 
 logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 Status = Video.Status
 
@@ -49,6 +54,7 @@ _LABELS = {
     Status.TIMED_OUT: gettext_lazy("Takes too long: if it still comes, it will be here"),
     Status.LOST: gettext_lazy("The provider does not know this video"),
 }
+_UNKNOWN = gettext_lazy("In a state that this page does not know yet")
 _MODERATED = gettext_lazy("Its moderation refused the prompt, an image or the result.")
 _REASONS = {MODERATION: _MODERATED, "violation": _MODERATED}
 _NO_LINK = gettext_lazy("It is made, but there is no link to it yet: if one comes, it will be here")
@@ -95,26 +101,47 @@ class ShownVideo(TypedDict, total=False):
 
 def shown(video: Video, *, signed_url: bool = False) -> ShownVideo:
     """Return what a person is told of a video that was read with `with_now()`."""
-    progress, is_estimate = _progress(video)
-    left = estimate(video)
+    nothing: tuple[int | None, bool] = (None, False)
+    later: int | None = LONGEST
+    progress, is_estimate = _fact(_progress, video, nothing)
+    left = _fact(estimate, video, None)
     facts: ShownVideo = {
         "id": str(video.pk),
         "status": video.status,
-        "label": _label(video),
+        "label": _fact(_label, video, str(_UNKNOWN)),
         "progress": progress,
         "is_estimate": is_estimate,
         "estimate": _estimate(left),
         "time_left": _time_left(left),
-        "poll_after": poll_after(video),
+        "poll_after": _fact(poll_after, video, later),
         "is_finished": video.is_finished,
-        "reason": _reason(video),
-        "notice": _notice(video),
-        "stored": _stored(video),
+        "reason": _fact(_reason, video, ""),
+        "notice": _fact(_notice, video, ""),
+        "stored": _fact(_stored, video, None),
         "file_url": file_url(video),
     }
     if signed_url and video.status == Status.COMPLETED:
         facts["video_url"] = video.video_url
     return facts
+
+
+def _fact(find: Callable[[Video], _T], video: Video, otherwise: _T) -> _T:
+    """Return one fact of a video. What a broken row cannot tell costs that fact alone."""
+    try:
+        return find(video)
+    except Exception as error:
+        if is_away(error, video.db):
+            raise
+        kind = type(error).__name__
+        message = "Video %s: %s cannot be told (%s)"
+        name = find.__name__.strip("_")
+        warn_once(logger, ("status", video.pk, name), message, video.pk, name, kind)
+        return otherwise
+
+
+def is_known(video: Video) -> bool:
+    """Tell whether this version knows the status. One that was rolled back may have left others."""
+    return video.status in Status.values
 
 
 def _progress(video: Video) -> tuple[int | None, bool]:
@@ -132,6 +159,10 @@ def _label(video: Video) -> str:
         return str(_NO_LINK)
     if video.status == Status.CREATING and video.in_line_since is not None:
         return _("Waiting for its turn")
+    if not is_known(video):
+        message = "Video %s has a status that this version does not know: %r"
+        warn_once(logger, ("status", video.pk, video.status), message, video.pk, video.status)
+        return str(_UNKNOWN)
     return str(_LABELS[Status(video.status)])
 
 
@@ -161,7 +192,7 @@ def poll_after(video: Video) -> int | None:
         return LATE if video.overdue_at else None
     if video.is_finished:
         return SHORTEST if _stored(video) == "storing" else None
-    if video.status == Status.CREATE_UNKNOWN:
+    if video.status == Status.CREATE_UNKNOWN or not is_known(video):
         return LONGEST
     if video.next_poll_at is None:
         return SHORTEST
@@ -242,8 +273,8 @@ def player(video: Video) -> dict[str, Any]:
     """Return what the template of the player needs, for a video that was read with `with_now()`."""
     is_kept = file_url(video) is not None
     return {
-        "playable_url": playable_url(video),
-        "may_have_expired": not is_kept and _has_expired(video),
+        "playable_url": _fact(playable_url, video, ""),
+        "may_have_expired": not is_kept and _fact(_has_expired, video, True),
         "expired": unplayable(is_kept=is_kept),
     }
 
@@ -256,5 +287,8 @@ def unplayable(*, is_kept: bool) -> str:
 
 
 def _has_expired(video: Video) -> bool:
-    end = expires_at(video.video_url) or (video.finished_at or video.now) + LINK_LIFE
-    return video.now > end
+    end: datetime | None = expires_at(video.video_url)
+    if end is not None:
+        return video.now > end
+    # Subtracted, because the sum with a date near the end of the calendar is no date.
+    return video.now - (video.finished_at or video.now) > LINK_LIFE

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from .models import Video
+from .models.reading import read
 from .permissions import may_view
 from .status import ShownVideo, shown
 
@@ -69,7 +70,8 @@ def _keys(ids: Iterable[str]) -> list[uuid.UUID]:
 
 
 def _visible(request: HttpRequest, keys: list[uuid.UUID], *, signed_urls: bool) -> list[ShownVideo]:
-    rows = {row.pk: row for row in Video.objects.with_now().defer(*_UNUSED).filter(pk__in=keys)}
+    found = read(Video.objects.with_now().defer(*_UNUSED).filter(pk__in=keys))
+    rows = {row.pk: row for row in found}
     videos = [rows[key] for key in keys if key in rows]
     return [shown(video, signed_url=signed_urls) for video in videos if may_view(request, video)]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import ProtectedError, Q, QuerySet, RestrictedError
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
@@ -16,16 +17,19 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ..accounts import health
 from ..api.replies import MAX_ID
-from ..db import clock
 from ..exceptions import InvalidRequest
-from ..lifecycle.sweep import MEMORY
 from ..models import KeptTask, Video
 from ..models.actions import ADOPTABLE, checked_api_id
+from ..models.reading import is_away, read
+from .prune import Deletions
+from .shown import facts
 
 if TYPE_CHECKING:
     from ..models.kept import KeptTaskQuerySet
 
-__all__ = ["ACTIONS", "VideoActions", "fits", "is_over"]
+__all__ = ["ACTIONS", "VideoActions", "fits"]
+
+logger = logging.getLogger(__name__)
 
 Answer = HttpResponse | None
 
@@ -63,15 +67,8 @@ class AdoptForm(forms.Form):
         return api_id
 
 
-class VideoActions:
+class VideoActions(Deletions):
     """The actions, as methods of the `ModelAdmin`."""
-
-    admin_site: Any
-    media: Any
-    opts: Any
-    log_change: Callable[..., Any]
-    log_deletions: Callable[..., Any]
-    message_user: Callable[..., None]
 
     def has_buy_permission(self, request: HttpRequest) -> bool:
         """Tell whether a user may pay for a video again."""
@@ -144,42 +141,6 @@ class VideoActions:
             request, queryset, "stop_waiting", _("Stop waiting"), warning, Video.stop_waiting
         )
 
-    @admin.action(description=gettext_lazy("Prune…"), permissions=["delete"])
-    def prune(self, request: HttpRequest, queryset: QuerySet[Video]) -> Answer:
-        """Remove the rows of videos that nothing needs any more."""
-        warning = _(
-            "The rows are removed. A video that has not ended, or that a task waits for or waited "
-            "for within the last week, stays."
-        )
-        title = _("Prune")
-        videos = self._chosen(request, queryset)
-        if "confirmed" not in request.POST:
-            return self._ask(request, videos, "prune", title, warning=warning)
-        gone: list[Video] = []
-        referred: list[Video] = []
-        for video in filter(is_over, videos):
-            (gone if self._is_deleted(request, video) else referred).append(video)
-        if referred:
-            text = ngettext(
-                "%(n)d video was kept: something refers to it.",
-                "%(n)d videos were kept: something refers to them.",
-                len(referred),
-            )
-            self.message_user(request, text % {"n": len(referred)}, messages.WARNING)
-        told = [video for video in videos if video not in referred]
-        return self._tell(request, gone, told, title)
-
-    def _is_deleted(self, request: HttpRequest, video: Video) -> bool:
-        """Delete a row, and log it; return False where a row of the project's protects it."""
-        key = video.pk
-        try:
-            video.delete()
-        except (ProtectedError, RestrictedError):
-            return False
-        video.pk = key
-        self.log_deletions(request, [video])
-        return True
-
     # How they go.
 
     def _confirmed(
@@ -204,13 +165,30 @@ class VideoActions:
         act: Callable[[Video], object],
     ) -> Answer:
         videos = self._chosen(request, queryset)
-        done = [video for video in videos if act(video)]
-        for video in done:
-            self.log_change(request, video, title)
-        return self._tell(request, done, videos, title)
+        done, failed = [], []
+        for video in videos:
+            try:
+                if act(video):
+                    done.append(video)
+                    self.log_change(request, video, title)
+            except Exception as error:
+                if is_away(error, video.db):
+                    raise
+                failed.append(video)
+                logger.warning("%s failed for video %s", title, video.pk, exc_info=error)
+        if failed:
+            text = ngettext(
+                "%(action)s: %(n)d video could not be handled; the log tells why (%(names)s).",
+                "%(action)s: %(n)d videos could not be handled; the log tells why (%(names)s).",
+                len(failed),
+            )
+            names = ", ".join(str(video) for video in failed[:10])
+            told = {"action": title, "n": len(failed), "names": names}
+            self.message_user(request, text % told, messages.ERROR)
+        return self._tell(request, done, [v for v in videos if v not in failed], title)
 
     def _chosen(self, request: HttpRequest, queryset: QuerySet[Video]) -> list[Video]:
-        videos = list(queryset[: MOST + 1])
+        videos = read(queryset[: MOST + 1])
         if len(videos) > MOST:
             text = _("An action takes %(most)d videos: the rest of your choice is left as it is.")
             self.message_user(request, text % {"most": MOST}, messages.WARNING)
@@ -242,7 +220,7 @@ class VideoActions:
             "title": title,
             "opts": self.opts,
             "media": self.media,
-            "videos": videos,
+            "videos": [{"row": video, "facts": facts(video)} for video in videos],
             "action": action,
             "back": request.POST.get("back", ""),
             **more,
@@ -270,17 +248,6 @@ def fits(action: str, video: Video) -> bool:
         return video.status == status.CREATE_UNKNOWN and is_open
     # What may be pruned can be deleted, which the page offers anyway.
     return action == "stop_waiting" and _kept_tasks(video).unfinished().exists()
-
-
-def is_over(video: Video) -> bool:
-    """Tell whether nothing needs the row any more: what `prune` asks, without the age.
-
-    A task that waited within the last week still needs it: a broker may deliver a copy of it.
-    """
-    if not (video.is_finished and video.announced_at and video.overdue_at is None):
-        return False
-    recent = Q(finished_at__gte=clock.after(-MEMORY.total_seconds()))
-    return not _kept_tasks(video).filter(Q(finished_at__isnull=True) | recent).exists()
 
 
 def _kept_tasks(video: Video) -> KeptTaskQuerySet:

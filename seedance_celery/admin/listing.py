@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import MAXYEAR, MINYEAR, datetime
+from datetime import timezone as dt_timezone
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -29,10 +30,16 @@ __all__ = [
     *("drill_down", "find", "is_possible"),
 ]
 
+EARLIEST, LATEST = (datetime(year, 1, 1, tzinfo=dt_timezone.utc) for year in (MINYEAR + 1, MAXYEAR))
+
 _LOWEST = (("year", 2000), ("month", 1), ("day", 1))
 
 MOST_ROWS = 10_000
 """How many rows the pages of one list reach; filters and dates lead to the others."""
+
+
+YEARS = 30
+"""How far back the years to choose from go without a gap."""
 
 
 class BoundedPaginator(_Paginator):
@@ -126,14 +133,23 @@ def _choice(text: str, **parts: int) -> dict[str, Any]:
 
 def _years() -> list[dict[str, Any]]:
     rows = Video.objects.order_by("created_at").values_list("created_at", flat=True)
+    # Some drivers raise for a date that is beyond the calendar.
+    rows = rows.filter(created_at__gte=EARLIEST, created_at__lte=LATEST)
     first, last = rows.first(), rows.last()
     if first is None or last is None:
         return []
-    return [_choice(str(year), year=year) for year in range(_local(first), _local(last) + 1)]
+    first_year, last_year, this = _local(first), _local(last), timezone.now().year
+    # A broken date must not bring thousands of years along, but leads to its row.
+    years = range(max(first_year, this - YEARS), min(last_year, this + 1) + 1)
+    found = {year for year in (first_year, *years, last_year) if MINYEAR < year < MAXYEAR}
+    return [_choice(str(year), year=year) for year in sorted(found)]
 
 
 def _local(moment: datetime) -> int:
-    return timezone.localtime(moment).year if timezone.is_aware(moment) else moment.year
+    try:
+        return timezone.localtime(moment).year if timezone.is_aware(moment) else moment.year
+    except OverflowError:  # at the ends of the calendar another zone's time is no date
+        return moment.year
 
 
 def _months(year: int) -> list[dict[str, Any]]:

@@ -6,10 +6,12 @@ from typing import Any
 
 from django.core.cache import cache
 from django.db.models import Count, Q
+from django.utils.translation import gettext as _
 
 from ..conf import get_settings
 from ..db import clock
 from ..models import AccountState, Video
+from .parts import moment, part_of_page
 
 __all__ = ["overview"]
 
@@ -31,9 +33,17 @@ def overview() -> dict[str, Any]:
     """
     known: dict[str, Any] | None = cache.get(_KEY)
     if known is None:
-        known = {**_counts(), "stuck": _stuck(), "accounts": _accounts()}
+        nothing: dict[str, Any] = {"counts": [], "undecided": 0}
+        known = {
+            **part_of_page(_counts, "counts", nothing),
+            "stuck": part_of_page(_stuck, "list of stuck videos", []),
+            "accounts": part_of_page(_accounts, "list of refused keys", []),
+        }
         cache.set(_KEY, known, CACHED_FOR)
-    return known
+    accounts = [
+        {**account, "refused_at": moment(account["refused_at"])} for account in known["accounts"]
+    ]
+    return {**known, "accounts": accounts}
 
 
 def _counts() -> dict[str, Any]:
@@ -44,6 +54,12 @@ def _counts() -> dict[str, Any]:
     counts = [
         {"status": status.value, "label": status.label, "count": found.get(status.value, [0])[0]}
         for status in Status
+    ]
+    # What a later version left behind, before it was rolled back.
+    counts += [
+        {"status": status, "label": status or _("(no status)"), "count": numbers[0]}
+        for status, numbers in found.items()
+        if status not in Status.values
     ]
     _all, undecided = found.get(Status.CREATE_UNKNOWN.value, (0, 0))
     return {"counts": counts, "undecided": undecided}

@@ -8,20 +8,30 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ERROR_FLAG
-from django.core.exceptions import PermissionDenied
+from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from ..lifecycle.deletion import is_over
 from ..models import Video
+from ..models.reading import is_away, read
 from ..status import playable_url
 from . import shown as html
-from .actions import ACTIONS, VideoActions, fits, is_over
-from .listing import AccountFilter, BoundedPaginator, ModelFilter, drill_down, find, is_possible
+from .actions import ACTIONS, VideoActions, fits
+from .listing import (
+    AccountFilter,
+    BoundedPaginator,
+    ModelFilter,
+    drill_down,
+    find,
+    is_possible,
+)
 from .overview import overview
+from .parts import part_of_page
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Video]
@@ -34,7 +44,7 @@ _LARGE = ("raw", "create_reply", "evidence", "history", "images", "metadata", "v
 
 _FIELDSETS: Any = (
     (None, {"fields": (html.bar, html.player, "reason")}),
-    (_("Order"), {"fields": ("prompt", "model", "seconds", "size", "account", "metadata")}),
+    (_("Order"), {"fields": ("prompt", "model", "seconds", "size", "account", html.metadata)}),
     (
         _("Now"),
         {
@@ -58,6 +68,7 @@ _TOLD: dict[Any, Callable[[Video], object]] = {
     html.player: playable_url,
     html.next_poll: lambda video: video.overdue_at and video.next_poll_at,
     html.deadline: lambda video: not video.is_finished and video.deadline_at,
+    html.metadata: lambda video: video.metadata,
     html.timeline: lambda video: video.history,
     html.file_kept: lambda video: video.file,
     html.evidence: lambda video: video.evidence,
@@ -65,6 +76,13 @@ _TOLD: dict[Any, Callable[[Video], object]] = {
     html.raw_create: lambda video: video.create_reply,
 }
 """What tells whether a field has anything to show."""
+
+
+class _ChangeList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page's rows; one that cannot be read as it is hides no other."""
+        super().get_results(request)
+        self.result_list: Any = read(self.result_list)
 
 
 class VideoAdmin(VideoActions, _ModelAdmin):
@@ -101,6 +119,20 @@ class VideoAdmin(VideoActions, _ModelAdmin):
         match = request.resolver_match
         is_list = match is not None and match.url_name == "seedance_celery_video_changelist"
         return rows.defer(*_LARGE) if is_list else rows
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Read the rows with care."""
+        return _ChangeList
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Video | None:
+        """Read one row; columns that cannot be read are None."""
+        try:
+            rows = self.get_queryset(request).filter(pk=object_id)
+        except (ValidationError, ValueError):
+            return None
+        return next(iter(read(rows)), None)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Video], search_term: str
@@ -187,7 +219,16 @@ def _told(fields: Iterable[Any], video: Video | None) -> list[Any]:
     if video is None:
         return list(fields)
     is_told = {name: _TOLD.get(name) or _has(name) for name in fields}
-    return [name for name in fields if is_told[name](video)]
+    return [name for name in fields if _is_told(is_told[name], video)]
+
+
+def _is_told(tells: Callable[[Video], object], video: Video) -> bool:
+    try:
+        return bool(tells(video))
+    except Exception as error:
+        if is_away(error, video.db):
+            raise
+        return True  # the field itself says that it cannot be shown
 
 
 def _has(name: Any) -> Callable[[Video], object]:
@@ -204,5 +245,7 @@ def _came_from_page(request: HttpRequest) -> bool:
 
 def _dates(request: HttpRequest) -> list[dict[str, str]]:
     kept = {k: v for k, v in request.GET.items() if not k.startswith(("created_at__", "p"))}
-    choices = drill_down(request.GET.dict())
+    choices: list[dict[str, Any]] = part_of_page(
+        lambda: drill_down(request.GET.dict()), "choice of dates", []
+    )
     return [{"text": c["text"], "query": urlencode({**kept, **c["params"]})} for c in choices]

@@ -121,4 +121,15 @@ def on_delete(sender: Any, instance: Video, **kwargs: Any) -> None:
         raise Video.unfinished_error(instance)
     if instance.images:
         # Of a create that was given up, and could have been bought again with them.
-        transaction.on_commit(partial(image_copies.remove, instance.images), using=instance.db)
+        remove = partial(_remove_copies, str(instance.pk), instance.images)
+        transaction.on_commit(remove, using=instance.db)
+
+
+def _remove_copies(key: str, images: Any) -> None:
+    # The deletion is committed by then: an error must not look as if it had failed.
+    for image in images if isinstance(images, list) else [images]:
+        try:
+            image_copies.remove([image])
+        except (TypeError, ValueError) as error:
+            kind = type(error).__name__
+            logger.warning("Of video %s an entry in images is none (%s)", key, kind)

@@ -131,7 +131,8 @@ class Settings:
     prune_after: float | None = _setting(
         readers.seconds(3600), None, optional=True, example="90 * 86400"
     )
-    """Age in seconds at which the sweep removes finished videos. Default: never."""
+    """Age in seconds at which the sweep removes finished videos, with your rows that hang on them
+    by `CASCADE`. Default: never."""
     view_permission: str | Callable[..., Any] = _setting(  # noqa: RUF009  (a field)
         readers.dotted_path, "seedance_celery.permissions.staff_only"
     )

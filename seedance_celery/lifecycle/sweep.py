@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from django.db.models import PROTECT, RESTRICT, Exists, F, OuterRef, QuerySet
+from django.db.models import F
 
 from .. import sending
 from ..accounts import limits
@@ -20,6 +20,8 @@ from ..conf import get_settings
 from ..db import clock
 from ..models import KeptTask, Poller, Upkeep, Video
 from ..net.signed_urls import expires_at
+from .deletion import Deleted
+from .pruning import prune
 
 __all__ = ["Swept", "prune", "sweep"]
 
@@ -29,8 +31,6 @@ BATCH = 500
 """How many rows of a kind one sweep sends, the oldest first."""
 LONGEST_WAIT = 900.0
 """Seconds up to which the time between two sends of what stays unheard doubles."""
-MEMORY = timedelta(days=7)
-"""How long a finished task is remembered: a broker may still deliver a copy of it."""
 
 
 LATEST = datetime.max.replace(tzinfo=timezone.utc)
@@ -39,11 +39,18 @@ LATEST = datetime.max.replace(tzinfo=timezone.utc)
 @dataclasses.dataclass
 class Swept:
     """What one sweep did: how many poll loops (or batch pollers) and kept tasks it sent, and how
-    many rows it removed."""
+    many videos it removed."""
 
     loops: int = 0
     tasks: int = 0
     pruned: int = 0
+    along: dict[str, int] = dataclasses.field(default_factory=dict)
+    """How many rows of the project's went along with these videos, by model."""
+
+    def add(self, deleted: Deleted) -> None:
+        """Add the videos that were removed."""
+        self.pruned += len(deleted.videos)
+        self.along = dict(Counter(self.along) + Counter(deleted.counts()))
 
 
 def sweep() -> Swept:
@@ -55,7 +62,7 @@ def sweep() -> Swept:
         limits.call_next(name)
     Upkeep.objects.note_sweep()
     if settings.prune_after is not None:
-        swept.pruned = prune(settings.prune_after)
+        swept.add(prune(settings.prune_after))
     if swept.loops or swept.tasks:
         logger.info("Sent %s poll loops and %s kept tasks again", swept.loops, swept.tasks)
     return swept
@@ -135,35 +142,3 @@ def _went(row: Video | KeptTask) -> bool | None:
     except Exception:  # a project's routing or annotations: one row must not hold up the others
         logger.exception("%s cannot be sent", row)
         return None
-
-
-def prune(age: float, *, limit: int = BATCH, dry_run: bool = False) -> int:
-    """Remove videos that ended more than `age` seconds ago; return how many.
-
-    A video stays while a task waits for it, while it is to be asked for late, and for a week
-    after the last task that waited for it: a broker may still deliver a copy of that. And it stays
-    while a row of the project protects it (`PROTECT`, `RESTRICT`).
-    """
-    old = Video.objects.primary().filter(
-        finished_at__lt=clock.after(-age), overdue_at__isnull=True, announced_at__isnull=False
-    )
-    recent = KeptTask.objects.primary().filter(
-        finished_at__gte=clock.after(-MEMORY.total_seconds())
-    )
-    unfinished = KeptTask.objects.primary().unfinished()
-    old = old.exclude(pk__in=recent.values("video")).exclude(pk__in=unfinished.values("video"))
-    old = old.filter(*(~Exists(rows) for rows in _protecting(old.db)))
-    keys = list(old.order_by("finished_at").values_list("pk", flat=True)[:limit])
-    if not dry_run:
-        KeptTask.objects.primary().filter(video__in=keys, finished_at__isnull=False).delete()
-        Video.objects.primary().filter(pk__in=keys).delete()
-    return len(keys)
-
-
-def _protecting(using: str) -> Iterator[QuerySet[Any]]:
-    """Return the rows that keep a video from being deleted, of each model that points at videos."""
-    for relation in Video._meta.get_fields(include_hidden=True):
-        if getattr(relation, "on_delete", None) in (PROTECT, RESTRICT):
-            field: Any = relation.field  # type: ignore[union-attr]
-            rows = field.model._base_manager.using(using)
-            yield rows.filter(**{field.name: OuterRef(field.target_field.attname)})

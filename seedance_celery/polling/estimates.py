@@ -29,6 +29,10 @@ PERIOD = 600
 """Seconds for which videos share a history."""
 KEPT_FOR = 2 * 3600
 """Seconds for which a history is cached; an older video has no estimate."""
+LONGEST = 24 * 3600
+"""Seconds of the longest render that is believed; a broken row must not bend the estimates."""
+EARLIEST = datetime(2000, 1, 1, tzinfo=timezone.utc)
+"""No video is older. What claims to be is not even read: some drivers raise for such dates."""
 LAST_PERCENT = 95
 """What time alone can bring the bar to."""
 
@@ -103,6 +107,7 @@ def _read_history(before: datetime) -> Durations:
         status=Video.Status.COMPLETED,
         created_at__lt=before,
         finished_at__lt=before,
+        post_started_at__gte=EARLIEST,
         finished_at__gt=F("post_started_at"),
         late=False,
     )
@@ -111,7 +116,7 @@ def _read_history(before: datetime) -> Durations:
     )
     found: Durations = defaultdict(list)
     for model, seconds, started, finished in rows[:HISTORY]:
-        if started and finished:
+        if started and finished and (finished - started).total_seconds() <= LONGEST:
             found[model, seconds].append((finished - started).total_seconds())
     return {kind: sorted(durations) for kind, durations in found.items()}
 

@@ -13,6 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
 from ..models import Video
+from ..models.reading import read
 from ..permissions import may_view, permission, staff_only
 from ..status import player, shown, unplayable
 
@@ -27,6 +28,9 @@ _NO_REQUEST = (
 _STAFF_ONLY = (
     "this viewer may not see the video: only staff may, unless SEEDANCE has a VIEW_PERMISSION."
 )
+# Large, and nothing that is shown.
+_UNUSED = ("raw", "create_reply", "history", "images", "metadata")
+_GONE = "the video was deleted."
 _NO_URLS = "the bar stands still: the URLconf does not include seedance_celery.urls."
 
 
@@ -49,6 +53,8 @@ def seedance_progress(context: Context, video: Video) -> dict[str, Any]:
     if request is None or not may_view(request, video):
         return {"video": None, "hint": _why_nothing(request)}
     row = _with_now(video)
+    if row is None:
+        return {"video": None, "hint": _hint(_GONE)}
     url = _status_url()
     return {
         "video": row,
@@ -71,12 +77,16 @@ def seedance_video(context: Context, video: Video) -> dict[str, Any]:
     request: HttpRequest | None = context.get("request")
     if request is None or not may_view(request, video):
         return {"playable_url": "", "hint": _why_nothing(request)}
-    return player(_with_now(video))
+    row = _with_now(video)
+    return {"playable_url": "", "hint": _hint(_GONE)} if row is None else player(row)
 
 
-def _with_now(video: Video) -> Video:
-    is_complete = all(hasattr(video, name) for name in ("now", "troubled", "has_store"))
-    return video if is_complete else video.current()
+def _with_now(video: Video) -> Video | None:
+    """Return the row with what a page must know; None if the video was deleted meanwhile."""
+    if all(hasattr(video, name) for name in ("now", "troubled", "has_store")):
+        return video
+    rows = Video.objects.primary().with_now().filter(pk=video.pk).defer(*_UNUSED)
+    return next(iter(read(rows)), None)
 
 
 def _why_nothing(request: HttpRequest | None) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import models
 
 from seedance_celery.models import Video
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.testing import Seedance
+from tests.docs.shop.models import Order
 
 from .conftest import Command
 
@@ -34,7 +38,12 @@ def old(kit: Seedance) -> Video:
 
 def test_one_sweep_sends_what_went_missing(kit: Seedance, run: Command, overdue: Video) -> None:
     assert run("seedance_sweep").out == "Sent 1 poll loops and 1 kept tasks again.\n"
-    assert run("seedance_sweep", "--json").json == {"loops": 0, "tasks": 0, "pruned": 0}
+    assert run("seedance_sweep", "--json").json == {
+        "loops": 0,
+        "tasks": 0,
+        "pruned": 0,
+        "along": {},
+    }
     kit.run_until_done()
     assert overdue.current().status == "completed"
     assert kit.charges == 1
@@ -86,3 +95,33 @@ def test_more_than_a_batch_is_removed_at_once(
 def test_an_age_that_is_none_is_refused(kit: Seedance, run: Command, old: Video, age: str) -> None:
     assert run("seedance_sweep", f"--prune-after={age}").status != 0
     assert Video.objects.exists()
+
+
+@pytest.fixture
+def cascading() -> Iterator[None]:
+    """Let the project's orders go with their video."""
+    remote: Any = Order._meta.get_field("video").remote_field
+    usual, remote.on_delete = remote.on_delete, models.CASCADE
+    yield
+    remote.on_delete = usual
+
+
+def test_what_goes_with_old_videos_is_counted(
+    kit: Seedance, run: Command, old: Video, cascading: None
+) -> None:
+    Order.objects.create(video=old)
+    dry = ("seedance_sweep", "--prune-after", "90d", "--dry-run")
+    assert run(*dry).out.endswith("remove 1 videos older than 90d, and with them 1 shop.order.\n")
+    assert run(*dry, "--json").json["along"] == {"shop.order": 1}
+    assert Order.objects.exists()
+    assert run("seedance_sweep", "--prune-after", "90d", "--json").json["along"] == {
+        "shop.order": 1
+    }
+    assert not Order.objects.exists()
+
+
+def test_a_video_that_a_projects_row_protects_is_not_counted(
+    kit: Seedance, run: Command, old: Video
+) -> None:
+    Order.objects.create(video=old)
+    assert run("seedance_sweep", "--prune-after", "90d", "--dry-run", "--json").json["pruned"] == 0

@@ -135,4 +135,4 @@ def test_the_sweep_runs_until_a_signal_comes(site: Site) -> None:
         lines = [json.loads(process.stdout.readline()) for _ in range(3)]
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
-    assert all(set(line) == {"loops", "tasks", "pruned"} for line in lines)
+    assert all(set(line) == {"loops", "tasks", "pruned", "along"} for line in lines)

@@ -16,7 +16,8 @@ from django.db import OperationalError, connection, models
 from kombu.exceptions import OperationalError as BrokerDown
 
 from seedance_celery import sending
-from seedance_celery.lifecycle.sweep import prune, sweep
+from seedance_celery.lifecycle.pruning import count, prune
+from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.tasks import create_video, poll_video
@@ -346,10 +347,10 @@ def test_only_finished_and_forgotten_videos_are_pruned(kit: Seedance) -> None:
     kit.next_video("stuck")
     waiting = generate_video("Another", timeout=10**8)
     kit.advance(60)
-    assert prune(3600) == 0
+    assert not prune(3600).videos
     kit.clock.advance(8 * 86400)
-    assert prune(3600, dry_run=True) == 1
-    assert prune(3600) == 1
+    assert count(3600).videos == [done.pk]
+    assert prune(3600).videos == [done.pk]
     assert list(Video.objects.all()) == [waiting]
     assert not Video.objects.filter(pk=done.pk).exists()
 

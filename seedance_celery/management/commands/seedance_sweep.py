@@ -13,7 +13,8 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from ...conf import get_settings
 from ...db import clock
-from ...lifecycle.sweep import BATCH, Swept, prune, sweep
+from ...lifecycle.pruning import count, prune_all
+from ...lifecycle.sweep import Swept, sweep
 from ...models import KeptTask, Video
 from ..durations import duration, spelled
 
@@ -22,8 +23,8 @@ class Command(BaseCommand):
     """Send again what went missing, once or at an interval."""
 
     help = (
-        "Send poll loops and kept tasks that went missing again, and remove old videos. Workers do "
-        "this by themselves, unless SEEDANCE['SWEEP_INTERVAL'] is 0."
+        "Send poll loops and kept tasks that went missing again, and remove old videos with what "
+        "hangs on them. Workers do this by themselves, unless SEEDANCE['SWEEP_INTERVAL'] is 0."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -70,28 +71,30 @@ def _told(swept: Swept, options: dict[str, Any]) -> str:
     sends, removes = ("Would send", "remove") if options["dry_run"] else ("Sent", "removed")
     told = f"{sends} {swept.loops} poll loops and {swept.tasks} kept tasks again"
     age = options["prune_after"] or get_settings().prune_after
-    return (
-        f"{told}, {removes} {swept.pruned} videos older than {spelled(age)}." if age else f"{told}."
-    )
+    if not age:
+        return f"{told}."
+    along = ", ".join(f"{n} {label}" for label, n in swept.along.items())
+    ends = f", and with them {along}." if along else "."
+    return f"{told}, {removes} {swept.pruned} videos older than {spelled(age)}{ends}"
 
 
 def _sweep(prune_after: float | None) -> Swept:
     swept = sweep()
-    removed = BATCH
-    while prune_after is not None and removed == BATCH:
-        removed = prune(prune_after)
-        swept.pruned += removed
+    if prune_after is not None:
+        swept.add(prune_all(prune_after))
     return swept
 
 
 def _count(prune_after: float | None) -> Swept:
     age = get_settings().prune_after if prune_after is None else prune_after
     tasks = KeptTask.objects.primary().unfinished().exclude(signature="")
-    return Swept(
+    swept = Swept(
         loops=Video.objects.primary().filter(overdue_at__lte=clock.now()).count(),
         tasks=tasks.filter(due_at__lte=clock.now()).count(),
-        pruned=0 if age is None else prune(age, limit=10**7, dry_run=True),
     )
+    if age is not None:
+        swept.add(count(age))
+    return swept
 
 
 def _take_signals() -> queue.SimpleQueue[int]:
