@@ -16,8 +16,13 @@ from urllib.parse import quote, urlsplit
 
 from requests import Response
 
-from . import __version__
-from .api.base_url import DEFAULT_BASE_URL, KEY_VARIABLE, checked_base_url, split_address
+from .api.base_url import (
+    DEFAULT_BASE_URL,
+    KEY_VARIABLE,
+    USER_AGENT,
+    checked_base_url,
+    split_address,
+)
 from .api.catalog import CATALOG, DEFAULT_MODEL, Model, validate_create
 from .api.envelopes import complaint_in, json_object
 from .api.redaction import Secret
@@ -29,8 +34,6 @@ from .net.multipart import Image, ImageFile, Upload
 from .net.transport import MAX_BODY, tls_context
 
 __all__ = ["Client"]
-
-USER_AGENT = f"seedance-celery/{__version__}"
 
 
 class Client:

@@ -13,11 +13,11 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from .api.envelopes import without_request_ids
 from .api.redaction import redact_text
 from .api.replies import MODERATION
+from .api.signed_urls import expires_at
 from .conf import get_settings
 from .db.once import warn_once
 from .models import Video
 from .models.reading import is_away
-from .net.signed_urls import expires_at
 from .polling.estimates import Estimate, estimate, shown_progress
 
 __all__ = [

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..api.base_url import DEFAULT_BASE_URL, KEY_VARIABLE
-from ..catalog import validate_create
+from ..api.catalog import validate_create
 from ..exceptions import InvalidRequest, SeedanceError
 from .differences import differences, simulated
 from .plan import Access, Plan

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ..api.replies import API_STATUSES
-from ..net.signed_urls import expires_at
+from ..api.signed_urls import expires_at
 from .steps import Found
 from .witness import Notes
 

@@ -11,12 +11,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..api.base_url import is_loopback_host
+from ..api.errors import Outcome, create_outcome
+from ..api.replies import VideoTask
 from ..exceptions import ApiError, DownloadError, InvalidRequest, KeyRefused
 from ..net.connection import Limits
 from ..net.download import Download, DownloadLimits
 from ..net.fetch import Route, fetch
 from ..net.transport import tls_context
-from ..protocol import Outcome, VideoTask, create_outcome
 from .plan import Access, Plan
 from .redacted import KEPT_ID, Redaction
 from .witness import Notes, Witness

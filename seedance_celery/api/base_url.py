@@ -6,9 +6,13 @@ import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from .. import __version__
+
 DEFAULT_BASE_URL = "https://api.cometapi.com"
 KEY_VARIABLE = "COMETAPI_KEY"
 """The environment variable that holds the key where none is given."""
+USER_AGENT = f"seedance-celery/{__version__}"
+"""How every request names itself."""
 
 
 def checked_base_url(value: object) -> str:

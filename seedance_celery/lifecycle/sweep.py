@@ -16,10 +16,10 @@ from django.db.models import F
 
 from .. import sending
 from ..accounts import limits
+from ..api.signed_urls import expires_at
 from ..conf import get_settings
 from ..db import clock
 from ..models import KeptTask, Poller, Upkeep, Video
-from ..net.signed_urls import expires_at
 from .deletion import Deleted
 from .pruning import prune
 

@@ -19,7 +19,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any, cast
 from urllib.parse import quote, urljoin, urlsplit
 
-from .. import __version__
+from ..api.base_url import USER_AGENT
 from ..exceptions import AddressRefused, DownloadInterrupted
 from .addresses import Endpoint, resolve
 from .connection import FinalResponse, Limits, Stream, open_socket
@@ -29,7 +29,6 @@ __all__ = ["Body", "Pace", "Route", "fetch"]
 CHUNK = 256 * 1024
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
-USER_AGENT = f"seedance-celery/{__version__}"
 
 
 class Pace:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..net.signed_urls import expires_at
+from ..api.signed_urls import expires_at
 
 __all__ = ["Tries"]
 

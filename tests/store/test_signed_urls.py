@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedance_celery.net.signed_urls import expires_at
+from seedance_celery.api.signed_urls import expires_at
 
 END = datetime(2026, 7, 6, 12, tzinfo=timezone.utc)
 UNIX = int(END.timestamp())

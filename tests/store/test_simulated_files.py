@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.files.storage import FileSystemStorage
 
+from seedance_celery.api.signed_urls import expires_at
 from seedance_celery.client import Client
 from seedance_celery.exceptions import (
     AddressRefused,
@@ -18,7 +19,6 @@ from seedance_celery.exceptions import (
     NotAVideo,
     UrlExpired,
 )
-from seedance_celery.net.signed_urls import expires_at
 from seedance_celery.simulator import SimulatorServer
 from seedance_celery.simulator.files import Media, kite
 from seedance_celery.storing.saving import store
