@@ -10,20 +10,69 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol
 
 from .reply import Body, Reply, json_reply
 from .request import Request
-
-if TYPE_CHECKING:
-    from .app import SimulatorApp
-    from .state import Seen, SimulatedVideo
+from .scenarios.base import Scenario
+from .state import Seen, SimulatedVideo
 
 __all__ = ["answer"]
 
 
-def answer(app: SimulatorApp, request: Request) -> Reply:
+class Controlled(Protocol):
+    """What the routes show and do: the part of `SimulatorApp` that they need."""
+
+    scenarios: dict[str, Scenario]
+
+    @property
+    def videos(self) -> Mapping[str, SimulatedVideo]:
+        """The videos that were bought, by id."""
+
+    @property
+    def requests(self) -> Sequence[Seen]:
+        """The requests that were answered."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How often each route was asked."""
+
+    @property
+    def charges(self) -> int:
+        """How many videos were bought."""
+
+    @property
+    def bearer_on_files(self) -> int:
+        """How many downloads carried a key."""
+
+    def now(self) -> float:
+        """Return the simulator's time."""
+
+    def next(self, *scenarios: str, n: int = 1) -> None:
+        """Choose the scenarios of the next creates."""
+
+    def play(self, api_id: str, *scenarios: str) -> None:
+        """Choose the scenarios of a video that was bought."""
+
+    def fault(
+        self,
+        scenario: str,
+        *,
+        seconds: float = ...,
+        routes: Collection[str] = ...,
+        key: str | None = ...,
+    ) -> object:
+        """Answer all requests by a scenario for a while."""
+
+    def clear(self) -> None:
+        """End the faults."""
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+
+
+def answer(app: Controlled, request: Request) -> Reply:
     """Answer a control request; 400 names what is wrong with one."""
     name = request.path.removeprefix("/_simulator").strip("/")
     if request.method == "GET":
@@ -33,7 +82,7 @@ def answer(app: SimulatorApp, request: Request) -> Reply:
     return _unknown(name) if action is None else _act(app, action, request)
 
 
-def _act(app: SimulatorApp, action: Callable[..., None], request: Request) -> Reply:
+def _act(app: Controlled, action: Callable[..., None], request: Request) -> Reply:
     try:
         arguments = json.loads(request.read() or b"{}")
         action(app, **arguments)
@@ -46,7 +95,7 @@ def _unknown(name: str) -> Reply:
     return json_reply({"error": f"no such control route: {name!r}"}, 404)
 
 
-def _summary(app: SimulatorApp) -> Body:
+def _summary(app: Controlled) -> Body:
     return {
         "charges": app.charges,
         "videos": len(app.videos),
@@ -56,7 +105,7 @@ def _summary(app: SimulatorApp) -> Body:
     }
 
 
-def _videos(app: SimulatorApp) -> Body:
+def _videos(app: Controlled) -> Body:
     return {"videos": [_video(video) for video in app.videos.values()]}
 
 
@@ -74,7 +123,7 @@ def _video(video: SimulatedVideo) -> Body:
     }
 
 
-def _requests(app: SimulatorApp) -> Body:
+def _requests(app: Controlled) -> Body:
     return {"requests": [_seen(seen) for seen in app.requests]}
 
 
@@ -91,7 +140,7 @@ def _seen(seen: Seen) -> Body:
     }
 
 
-def _scenarios(app: SimulatorApp) -> Body:
+def _scenarios(app: Controlled) -> Body:
     return {name: scenario.about for name, scenario in app.scenarios.items()}
 
 
@@ -101,28 +150,28 @@ def _names(scenario: Any) -> list[str]:
     return scenario.split()
 
 
-def _next(app: SimulatorApp, scenario: Any, n: int = 1) -> None:
+def _next(app: Controlled, scenario: Any, n: int = 1) -> None:
     app.next(*_names(scenario), n=n)
 
 
-def _play(app: SimulatorApp, id: str, scenario: Any) -> None:  # noqa: A002
+def _play(app: Controlled, id: str, scenario: Any) -> None:  # noqa: A002
     app.play(id, *_names(scenario))
 
 
-def _fault(app: SimulatorApp, scenario: Any, seconds: float = math.inf, **narrowed: Any) -> None:
+def _fault(app: Controlled, scenario: Any, seconds: float = math.inf, **narrowed: Any) -> None:
     [name] = _names(scenario)
     app.fault(name, seconds=seconds, **narrowed)
 
 
-def _clear(app: SimulatorApp) -> None:
+def _clear(app: Controlled) -> None:
     app.clear()
 
 
-def _advance(app: SimulatorApp, seconds: float) -> None:
+def _advance(app: Controlled, seconds: float) -> None:
     app.advance(seconds)
 
 
-_VIEWS: dict[str, Callable[[SimulatorApp], Body]] = {
+_VIEWS: dict[str, Callable[[Controlled], Body]] = {
     "": _summary,
     "videos": _videos,
     "requests": _requests,
