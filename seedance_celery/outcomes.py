@@ -12,7 +12,7 @@ from django.db import Error, IntegrityError, transaction
 from . import accounts, cadence, dispatch, limits, signals, uploads
 from .conf import get_settings
 from .endings import end
-from .exceptions import ApiError, InvalidRequest
+from .exceptions import ApiError, InvalidRequest, OutcomeUnknown
 from .insist import insist
 from .models import Video
 from .protocol import Outcome, VideoTask, create_outcome
@@ -87,7 +87,8 @@ def _on_error(video: Video, error: ApiError) -> float | None:
     asked = accounts.learn_create(video, error)
     outcome = create_outcome(error)
     if outcome is Outcome.UNKNOWN:
-        end_unknown(video, f"the create's outcome is unknown ({type(error).__name__})")
+        cause = error.cause if isinstance(error, OutcomeUnknown) else type(error).__name__
+        end_unknown(video, f"the create's outcome is unknown ({cause})")
         return None
     if outcome in (Outcome.REJECTED, Outcome.NO_QUOTA) or video.status != Status.CREATING:
         _reject(video, _words(error))

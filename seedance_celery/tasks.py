@@ -35,7 +35,7 @@ from . import (
     timings,
 )
 from .conf import UnknownAccount, get_settings
-from .exceptions import StoreFailed, VideoEnded
+from .exceptions import CanvasStopped, StoreFailed, VideoEnded
 from .heartbeat import Heartbeat
 from .models import KeptTask, Video
 from .orders import order
@@ -168,7 +168,7 @@ def refresh_videos(account: str, number: int, token: int) -> None:
 
 # Tasks for canvases.
 
-_FOR_CANVASES: dict[str, Any] = {"bind": True, "base": SeedanceTask, "throws": (VideoEnded,)}
+_FOR_CANVASES: dict[str, Any] = {"bind": True, "base": SeedanceTask, "throws": (CanvasStopped,)}
 
 
 @cast("_Makes[PollVideoTask]", shared_task(name=dispatch.POLL, **_FOR_CANVASES))
