@@ -65,7 +65,7 @@ def _keep(video: Video, answer: VideoTask | Exception) -> float | None:
         # Someone has decided meanwhile, or it was sent anew: this error is of an earlier POST.
         return None
     if isinstance(answer, ApiError):
-        row.probes_until = video.probes_until
+        row.probes_until, row.probe_until = video.probes_until, video.probe_until
         return _on_error(row, answer)
     if isinstance(answer, InvalidRequest):
         _reject(row, str(answer))
@@ -156,7 +156,7 @@ def end_unknown(video: Video, reason: str) -> None:
 def _keep_reply(video: Video, row: Video | None, task: VideoTask) -> None:
     """Keep a reply, however late it comes and whatever has become of the row."""
     while row is not None and row.api_id is None:
-        if _is_recorded(row, task):
+        if _record_id(row, task):
             return
         row = Video.objects.primary().with_now().filter(pk=video.pk).first()
     if row is None:
@@ -167,21 +167,21 @@ def _keep_reply(video: Video, row: Video | None, task: VideoTask) -> None:
         _insert(row, task, f"the second that was bought for video {row.pk}")
 
 
-def _is_recorded(row: Video, task: VideoTask) -> bool:
+def _record_id(row: Video, task: VideoTask) -> bool:
     """Make a row that of a bought video; return whether there is nothing left to try."""
     countdown = cadence.countdown(*get_settings().poll_countdown)
     try:
         with transaction.atomic(using=row.db):
             won = row.move(_UNANSWERED, **_bought(row, task, countdown, row.noted("created")))
     except IntegrityError:
-        return _followed_elsewhere(row, task)
+        return _note_who_follows(row, task)
     if won:
         logger.info("Video %s is created as %s", row.pk, task.id)
         transaction.on_commit(partial(_go_on, row, countdown), using=row.db)
     return won
 
 
-def _bought(row: Video, task: VideoTask, countdown: float, history: list[Any]) -> dict[str, Any]:
+def _bought(row: Video, task: VideoTask, countdown: float, history: Any) -> dict[str, Any]:
     settings = get_settings()
     next_poll_at = row.now + timedelta(seconds=countdown)
     return {
@@ -210,8 +210,11 @@ def _go_on(video: Video, countdown: float) -> None:
     uploads.remove(video.images)
 
 
-def _followed_elsewhere(row: Video, task: VideoTask) -> bool:
-    """Say on a row which other one follows what it bought: somebody has tracked the id."""
+def _note_who_follows(row: Video, task: VideoTask) -> bool:
+    """Say on a row which other one follows what it bought; return whether there is such a row.
+
+    Somebody has tracked the id before the reply came.
+    """
     other = Video.objects.primary().filter(account=row.account, api_id=task.id).first()
     if other is None:
         return False
@@ -233,8 +236,8 @@ def _insert(video: Video, task: VideoTask, event: str) -> None:
     asked = {name: getattr(video, name) for name in ("account", "prompt", "seconds", "size")}
     own = Video(**asked, timeout=video.timeout, created_at=video.now, poll_token=1)
     own.now = video.now
-    for name, value in _bought(video, task, countdown, own.noted(event)).items():
+    for name, value in _bought(video, task, countdown, own.noted(event).after([])).items():
         setattr(own, name, value)
     own.save(using=rows.db, force_insert=True)
     own.call(countdown)
-    transaction.on_commit(partial(signals.tell, signals.video_created, own), using=rows.db)
+    signals.tell(signals.video_created, own)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import storages
-from django.db import Error, transaction
+from django.db import Error
 
 from . import accounts, cadence, clock, results, signals
 from .conf import UnknownAccount, get_settings, is_loopback
@@ -139,7 +138,7 @@ def _is_local(video: Video) -> bool:
 def _rescue(video: Video) -> StoreResult | StoreFailed | float:
     """Ask the API once for a new link; the same one means that the old has died for good."""
     row = video.current()
-    held = accounts.wait_for(row.account, row.now) if row.troubled else None
+    held = accounts.wait_for(row) if row.troubled else None
     if held is not None:
         return held
     try:
@@ -149,7 +148,9 @@ def _rescue(video: Video) -> StoreResult | StoreFailed | float:
     accounts.learn(row, task)
     if not task.video_url or task.video_url == video.video_url:
         return _failed(video, "the link has expired, and the API has no new one")
-    _rows(video).update(video_url=task.video_url, history=video.noted("a new link"))
+    # Another process may have had this lease meanwhile, and have brought a newer link.
+    same = _rows(video).filter(video_url=video.video_url)
+    same.update(video_url=task.video_url, history=row.noted("a new link"))
     video.video_url = task.video_url
     return _keep(video, is_renewed=True)
 
@@ -195,7 +196,7 @@ def _done(video: Video, kept: StoredFile) -> StoreResult:
     row = video.current()
     if _rows(video).filter(file="").update(**changes, history=row.noted("stored")):
         logger.info("The file of video %s is kept: %s bytes", video, kept.size)
-        _tell(video, signals.video_stored)
+        signals.tell(signals.video_stored, video.current())
     _forget_own(video)
     row = video.current()
     discard(video.file.storage, kept.name, kept=row.file.name or "")
@@ -207,7 +208,7 @@ def _failed(video: Video, reason: str) -> StoreFailed:
     told = {"store_error": reason[:300], "history": row.noted("not stored")}
     if _rows(video).filter(file="").exclude(store_error=reason[:300]).update(**told):
         logger.warning("The file of video %s was not kept: %s", video, reason)
-        _tell(video, signals.video_store_failed)
+        signals.tell(signals.video_store_failed, video.current())
     _forget_own(video)
     return results.store_failure(row, reason)
 
@@ -216,7 +217,3 @@ def _forget_own(video: Video) -> None:
     # The package's own task that waits, and is not this one, would only find out the same.
     own = KeptTask.objects.using(video.db).filter(celery_id=store_id(video.pk))
     own.unclaimed().finish()
-
-
-def _tell(video: Video, signal: Any) -> None:
-    transaction.on_commit(partial(signals.tell, signal, video.current()), using=video.db)

@@ -23,14 +23,13 @@ from . import statements
 from .account import AccountState
 from .actions import Actions
 from .fields import OpaqueField
+from .history import Noted
 from .kept import KeptTask
 from .poller import Poller
 
 __all__ = ["Video"]
 
 logger = logging.getLogger(__name__)
-
-HISTORY_LENGTH: Final = 50
 
 
 class _FileStorage(LazyObject):  # type: ignore[type-arg]
@@ -217,6 +216,8 @@ class Video(Actions, models.Model):
     has_store: bool = False
     # Until when this create alone may find out whether the balance is back.
     probes_until: datetime | None = None
+    # Until when the request for this video alone may find out whether a key in trouble works again.
+    probe_until: datetime | None = None
 
     class Meta:
         verbose_name = _("video")
@@ -278,10 +279,9 @@ class Video(Actions, models.Model):
         """Read the row anew, with the database's time as `now`."""
         return type(self).objects.primary().with_now().get(pk=self.pk)
 
-    def noted(self, event: str) -> list[list[str]]:
-        """Return the history with one event more."""
-        entry = [self.now.isoformat(timespec="seconds"), event]
-        return [*self.history, entry][-HISTORY_LENGTH:]
+    def noted(self, event: str) -> Noted:
+        """Return the value for an update of `history` that adds an event to what is there then."""
+        return Noted(self.now.isoformat(timespec="seconds"), event)
 
     def move(self, statuses: Collection[str], **changes: Any) -> bool:
         """Make one guarded update, fenced by the token that this row was read with.
@@ -298,7 +298,10 @@ class Video(Actions, models.Model):
             won = rows.filter(**{f"{name}__in": guards[name] for name in guards}).update(**changes)
         if won:
             for name, value in changes.items():
-                setattr(self, name, value)
+                if not isinstance(value, Noted):
+                    setattr(self, name, value)
+                elif name in vars(self):  # else it was left out of the query
+                    setattr(self, name, value.after(vars(self)[name]))
         return bool(won)
 
     def send(self, countdown: float = 0) -> bool:
