@@ -24,6 +24,7 @@ from .api.base_url import (
     split_address,
 )
 from .api.catalog import CATALOG, DEFAULT_MODEL, Model, validate_create
+from .api.create_errors import unknown_where_bought
 from .api.envelopes import complaint_in, json_object
 from .api.redaction import Secret
 from .api.replies import MODERATION, VideoTask, is_api_id, parse_created, parse_video
@@ -94,10 +95,17 @@ class Client:
         size: str | None = None,
         images: Iterable[Image] = (),
     ) -> VideoTask:
-        """Buy one video and return it. The POST is sent once; `create_outcome` judges its error.
+        """Buy one video and return it. The POST is sent once.
+
+        `OutcomeUnknown` says that the video may have been bought, and paid for: the reply was lost,
+        was no video or was a 5xx, or something interrupted the call. Catch it apart from all other
+        errors, look at the provider's dashboard, and never repeat the create by program. After any
+        other error nothing was bought: a `TransientError` (`ConnectFailed`, `RateLimited`) may be
+        sent again later, another `ApiError` needs a person or other arguments, and at an
+        `InvalidRequest` nothing was sent. What is no `Exception` (Ctrl-C, a greenlet's timeout)
+        passes as it is, and leaves the outcome unknown as well.
 
         `images` are open binary files, or (name, file, MIME type), read while they are sent.
-        Raises `InvalidRequest` before anything is sent, or `ApiError` in one of its kinds.
         """
         scalars = {"prompt": prompt, "model": model, "seconds": seconds, "size": size}
         fields = {name: str(value) for name, value in scalars.items() if value is not None}
@@ -107,14 +115,16 @@ class Client:
             heads = [file.head for file in files]
             validate_create(prompt, model, seconds, size, heads, models=self._models)
             key = self._key()
-            reply = self._send(self._post(fields, files, key))
-        return parse_created(
-            reply.status_code,
-            reply.headers,
-            reply.content,
-            now=time.time(),
-            hide=[Secret(prompt), key],
-        )
+            request = self._post(fields, files, key)
+            with unknown_where_bought():
+                reply = self._send(request)
+                return parse_created(
+                    reply.status_code,
+                    reply.headers,
+                    reply.content,
+                    now=time.time(),
+                    hide=[Secret(prompt), key],
+                )
 
     def failure_reason(self, api_id: str) -> str:
         """Return "moderation" where the API says so of a failed video, "" where it says nothing.
@@ -188,14 +198,27 @@ class Client:
         key = Secret(self._key_text())
         if not key.text:
             raise KeyMissing(f"There is no API key. Set {KEY_VARIABLE}, or pass api_key.")
-        if not key.text.isascii() or not key.text.isprintable() or " " in key.text:
-            raise KeyMissing("The API key holds characters that no key has. Nothing was sent.")
+        if fault := _fault_of(key.text):
+            raise KeyMissing(f"The API key {fault}. Nothing was sent.")
         return key
 
     def _key_text(self) -> str:
         if self._api_key is None:
             return os.environ.get(KEY_VARIABLE, "").strip()
         return (_asked(self._api_key) if callable(self._api_key) else self._api_key).strip()
+
+
+def _fault_of(key: str) -> str:
+    """Return what is wrong with the form of a key, in words that do not show it; "" if nothing."""
+    if key.lower().startswith("bearer "):
+        return 'begins with "Bearer": leave that word out'
+    if not key.isascii():
+        return "holds a character that is not ASCII: was it copied from formatted text?"
+    if "\n" in key or "\r" in key:
+        return "holds a line break: is there more than one key in it?"
+    if " " in key or "\t" in key:
+        return "holds a blank: is there more than the key in it?"
+    return "" if key.isprintable() else "holds a control character"
 
 
 def _asked(source: Callable[[], str]) -> str:

@@ -3,15 +3,18 @@
 Grouped by what the caller does next:
 
 * `TransientError`: nothing is wrong with the video; ask again.
+* `OutcomeUnknown`: a create may have bought a video; look before anything is bought again.
 * `RequestRefused`: the API will not do this; asking again brings the same answer.
 * `AccountError`: the key, the balance or the address is wrong; fix the configuration.
-* `VideoEnded`: the video reached an end that is not `completed`.
+* `CanvasStopped`: what an errback gets. It is a `VideoEnded` (the video reached an end that is not
+  `completed`) or a `StoreFailed` (the video is there, and its file could not be kept).
 * `InvalidRequest`: refused by us, before any request.
 * `DownloadError`: a finished file was not fetched; its three kinds say whether to ask for a new
   URL, to give up or to try again.
 
 All data of an exception is in its positional arguments: Celery's JSON result backends keep
-nothing else. No message holds a key or a signed URL; only a `VideoEnded`'s holds words of the API.
+nothing else. No message holds a key or a signed URL; only a `CanvasStopped`'s holds words of the
+API.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ __all__ = [
     "AddressRefused",
     "ApiError",
     "BrokenReply",
+    "CanvasStopped",
     "ConnectFailed",
     "CreateRejected",
     "CreateUnknown",
@@ -34,6 +38,7 @@ __all__ = [
     "KeyRefused",
     "ModelUnavailable",
     "NotAVideo",
+    "OutcomeUnknown",
     "QuotaExceeded",
     "RateLimited",
     "ReplyLost",
@@ -59,7 +64,7 @@ __all__ = [
 class SeedanceError(Exception):
     """Base of everything this package raises on purpose.
 
-    Its text and its repr are our words; those of a `VideoEnded` end with its `reason`.
+    Its text and its repr are our words; those of a `CanvasStopped` end with its `reason`.
     """
 
     def __repr__(self) -> str:
@@ -129,8 +134,35 @@ class ApiError(SeedanceError):
         return str(self.args[0])
 
 
+class OutcomeUnknown(ApiError):
+    """A create went out, and whether it bought a video is unknown: money may be spent.
+
+    Only `Client.create` raises it, and it is no `TransientError`: a create that is sent again may
+    be paid for twice. Look at the provider's dashboard first. `cause` is the name of the error
+    class that left the outcome unknown, such as `"ReplyLost"`; that error is the `__cause__`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        api_id: str = "",
+        http_status: int = 0,
+        code: str = "",
+        request_id: str = "",
+        retry_after: float | None = None,
+        reason: str = "",
+        cause: str = "",
+    ) -> None:
+        super().__init__(message, api_id, http_status, code, request_id, retry_after, reason)
+        self.args = (*self.args, cause)
+        self.cause = cause
+
+
 class TransientError(ApiError):
-    """A blip: nothing is wrong with the video. Ask again later."""
+    """A blip: nothing is wrong with the video. Ask again later.
+
+    `Client.create` raises it only where nothing was bought, so a create may be sent again, too.
+    """
 
 
 class ConnectFailed(TransientError):
@@ -138,15 +170,18 @@ class ConnectFailed(TransientError):
 
 
 class ReplyLost(TransientError):
-    """The request went out and no whole reply came: its outcome is unknown."""
+    """The request went out and no whole reply came. Of a create: `OutcomeUnknown`."""
 
 
 class ServerError(TransientError):
-    """5xx or 408: the API could not answer; a create's outcome is unknown."""
+    """5xx or 408: the API could not answer. Of a create: `OutcomeUnknown`."""
 
 
 class BrokenReply(TransientError):
-    """A reply with a good status that is not a video: HTML, truncated, not JSON, an error in it."""
+    """A reply with a good status that is not a video: HTML, truncated, not JSON, an error in it.
+
+    Of a create: `OutcomeUnknown`.
+    """
 
 
 class RateLimited(TransientError):
@@ -185,8 +220,8 @@ class WrongBaseUrl(AccountError):
     """A redirect, or a 4xx as HTML or problem+json: what answers is not the API."""
 
 
-class VideoEnded(SeedanceError):
-    """A video ended otherwise than `completed`.
+class CanvasStopped(SeedanceError):
+    """A task of a canvas did not bring what it is for: the chain stops, and its errbacks get this.
 
     `api_id` is the API's id (empty when the create was never answered), `status` the row's
     status, `reason` why (in the API's words where it gave any), `video_pk` the row's pk as text,
@@ -213,6 +248,10 @@ class VideoEnded(SeedanceError):
         return str(self.args[0])
 
 
+class VideoEnded(CanvasStopped):
+    """A video ended otherwise than `completed`. A `StoreFailed` is none: that video is there."""
+
+
 class VideoFailed(VideoEnded):
     """`failed`: the provider rejected the task."""
 
@@ -237,15 +276,22 @@ class CreateUnknown(VideoEnded):
 
 
 class VideoTimedOut(VideoEnded):
-    """Nobody waits any more. The render may still end, and is collected if it does."""
+    """A timeout passed: the video's own, or that of one `poll_video` alone (`timeout=`).
+
+    After the video's own nobody waits for it any more. The render may still end, and is then
+    collected late. After a task's own the video is followed on, and its row has not ended.
+    """
 
 
 class VideoLost(VideoEnded):
     """The API has never known this id."""
 
 
-class StoreFailed(VideoEnded):
-    """The file could not be kept; the video itself stays `completed`."""
+class StoreFailed(CanvasStopped):
+    """The file could not be kept; the video itself stays as it is: `completed`, with its link.
+
+    `status` is the video's, and `reason` says why the file could not be kept.
+    """
 
 
 class DownloadError(SeedanceError):

@@ -98,7 +98,7 @@ def track_video(
     with transaction.atomic(using=Video.objects.primary().db):
         video = follow(api_id, account, timeout, resumes=True)
         if store:
-            _want_file(video, send=canvas is None)
+            endings.want_file(video, send=canvas is None)
         _park(video, canvas, is_new=False)
     return video
 
@@ -181,20 +181,3 @@ def _look_again(kept: KeptTask) -> None:
     with suppress(Ignore):
         if not keeping.park(kept, Video.objects.unfinished()):
             kept.send()
-
-
-def _want_file(video: Video, *, send: bool) -> None:
-    video.store_wanted = True
-    Video.objects.using(video.db).filter(pk=video.pk).update(store_wanted=True)
-    if video.status != Video.Status.COMPLETED:
-        # It may complete before this is committed, and would not see that the file is wanted.
-        look = partial(_look_for_file, video)
-        transaction.on_commit(look, using=video.db, robust=True)
-    elif send and not video.file:
-        video.store()
-
-
-def _look_for_file(video: Video) -> None:
-    video = video.current()
-    if video.status == Video.Status.COMPLETED:
-        endings.keep_if_wanted(video)

@@ -7,14 +7,16 @@ raises is logged, and stops neither the others nor the chain.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from django.db import models
+from django.db import models, router, transaction
 from django.dispatch import Signal
 
 __all__ = [
     "account_refused",
     "account_restored",
+    "announce",
     "tell",
     "video_completed",
     "video_create_unknown",
@@ -61,5 +63,17 @@ account_restored = Signal()
 
 
 def tell(signal: Signal, video: models.Model, **details: Any) -> None:
-    """Fire a signal of a video; what its receivers raise is logged."""
-    signal.send_robust(sender=video._meta.concrete_model, video=video, **details)
+    """Fire a signal of a video, as `announce` does."""
+    model = type(video)
+    using = router.db_for_write(model, instance=video)
+    announce(signal, model._meta.concrete_model or model, using, video=video, **details)
+
+
+def announce(signal: Signal, sender: type[models.Model], using: str, **details: Any) -> None:
+    """Fire a signal, once what it tells of is committed; what its receivers raise is logged.
+
+    Every signal of this package goes through here: inside an atomic block that rolls back none
+    fires. `using` is the database that the block is about.
+    """
+    fire = partial(signal.send_robust, sender=sender, **details)
+    transaction.on_commit(fire, using=using, robust=True)

@@ -26,7 +26,7 @@ from .canvas import keeping, results
 from .conf import UnknownAccount, get_settings
 from .db import clock, pool
 from .db.leases import Heartbeat
-from .exceptions import StoreFailed, VideoEnded
+from .exceptions import CanvasStopped, StoreFailed, VideoEnded
 from .lifecycle import sweep
 from .lifecycle.decisions import PATIENCE
 from .lifecycle.targets import find_video, follow
@@ -160,7 +160,7 @@ def refresh_videos(account: str, number: int, token: int) -> None:
 
 # Tasks for canvases.
 
-_FOR_CANVASES: dict[str, Any] = {"bind": True, "base": SeedanceTask, "throws": (VideoEnded,)}
+_FOR_CANVASES: dict[str, Any] = {"bind": True, "base": SeedanceTask, "throws": (CanvasStopped,)}
 
 
 @cast("_Makes[PollVideoTask]", shared_task(name=sending.POLL, **_FOR_CANVASES))

@@ -25,7 +25,7 @@ from ..exceptions import (
     TaskNotExist,
 )
 from ..models import AccountState, Video
-from ..signals import account_refused, account_restored
+from ..signals import account_refused, account_restored, announce
 
 if TYPE_CHECKING:
     from ..client import Client
@@ -116,21 +116,25 @@ def require_key(name: str | None) -> None:
         )
 
 
-def wait_for(name: str, now: datetime, lease: float | None = None) -> float | None:
+def wait_for(video: Video, lease: float | None = None) -> float | None:
     """Return the seconds to wait before asking on a key in trouble; None is a right to ask.
 
     Once its cool-down is over one may ask at a time, for `lease` seconds at most (a poll's limit
-    by default), until the key works again.
+    by default), until the key works again. `video.probe_until` says that it is this one.
     """
-    left = held_for(name, now, lease)
+    left = held_for(video, lease)
     return None if left is None else after_hold(left)
 
 
-def held_for(name: str, now: datetime, lease: float | None = None) -> float | None:
+def held_for(video: Video, lease: float | None = None) -> float | None:
     """Return the seconds for which a key in trouble is held; None is a right to ask, for one."""
-    held = AccountState.objects.primary().troubled().filter(name=name)
+    now = video.now
+    held = AccountState.objects.primary().troubled().filter(name=video.account)
     over = held.filter(_over("hold_until", now), _over("probe_until", now))
-    if over.update(probe_until=now + timedelta(seconds=lease or get_settings().poll_limit)):
+    probe_until = now + timedelta(seconds=lease or get_settings().poll_limit)
+    won = over.update(probe_until=probe_until)
+    video.probe_until = probe_until if won else None
+    if won:
         return None
     row = held.values_list("hold_until").first()
     if row is None:  # another's probe was answered meanwhile
@@ -160,7 +164,7 @@ def wait_to_create(video: Video) -> float | None:
     if paused and paused > video.now:
         return waits.jittered((paused - video.now).total_seconds(), longest)
     if state.strikes:
-        held = wait_for(video.account, video.now, settings.create_timeout)
+        held = wait_for(video, settings.create_timeout)
         if held is not None:
             return held
     probe_until = video.now + timedelta(seconds=settings.create_timeout)
@@ -183,8 +187,8 @@ def learn(video: Video, answer: VideoTask | ApiError) -> float | None:
     if isinstance(answer, (KeyRefused, KeyMissing)):
         return _refused(video.account, answer)
     # Only an answer about the video proves that the key is taken: a proxy can answer 502.
-    if video.troubled and isinstance(answer, (VideoTask, RequestRefused, QuotaExceeded)):
-        _restored(video.account)
+    if video.probe_until and isinstance(answer, (VideoTask, RequestRefused, QuotaExceeded)):
+        _restore(video.account, video.probe_until)
     return None
 
 
@@ -235,14 +239,14 @@ def learn_create(video: Video, answer: VideoTask | ApiError) -> float | None:
             logger.error("Account %s has no balance for creates: %s", video.account, answer)
         else:
             states.update(creates_hold_until=until)
-    elif isinstance(answer, VideoTask):
-        states.filter(creates_hold_until__isnull=False).update(creates_hold_until=None)
     elif video.probes_until:
-        # This one was to find out, and was answered about something else: the next may.
-        states.filter(creates_hold_until=video.probes_until).update(creates_hold_until=clock.now())
-    if video.troubled and asked_to_wait is None:
+        # A pause that has begun since is another's to end. Where this one was to find out, and was
+        # answered about something else, the next may.
+        ends_at = None if isinstance(answer, VideoTask) else clock.now()
+        states.filter(creates_hold_until=video.probes_until).update(creates_hold_until=ends_at)
+    if video.probe_until and asked_to_wait is None:
         # A create may ask for long, and this one has told nothing: the next may tell.
-        states.update(probe_until=None)
+        states.filter(probe_until=video.probe_until).update(probe_until=None)
     return asked_to_wait
 
 
@@ -274,7 +278,8 @@ def _refused(name: str, error: ApiError) -> float:
     seconds = get_settings().poll_countdown[1]
     state = _state(name)
     _strike(state, seconds)
-    states = AccountState.objects.primary().filter(name=name, refused_at__isnull=True)
+    # A key without strikes was taken again meanwhile, by an answer that is newer than this one.
+    states = AccountState.objects.primary().troubled().filter(name=name, refused_at__isnull=True)
     told = evidence.of_error(error, state.now)
     changes = {"refused_reason": str(error)[:300], "evidence": told}
     if states.update(refused_at=clock.now(), **changes):
@@ -282,7 +287,7 @@ def _refused(name: str, error: ApiError) -> float:
             logger.error("Account %s has no key to ask with: %s", name, error)
         else:
             logger.error("The API refuses the key of account %s: %s", name, error)
-        account_refused.send_robust(sender=Video, account=name)
+        announce(account_refused, Video, states.db, account=name)
     return seconds
 
 
@@ -302,12 +307,16 @@ def _strike(state: Any, seconds: float) -> bool:
     )
 
 
-def _restored(name: str) -> None:
-    states = AccountState.objects.primary().filter(name=name)
+def _restore(name: str, probe_until: datetime) -> None:
+    """End the trouble of a key by the answer to the probe that was to find out, and by no other.
+
+    A 429 or a refusal that has come since takes the probe away: such an answer is older.
+    """
+    states = AccountState.objects.primary().filter(name=name, probe_until=probe_until)
     fresh: dict[str, Any] = {"strikes": 0, "hold_until": None, "probe_until": None}
     fresh |= {"refused_reason": "", "refused_at": None, "evidence": {}}
     if states.filter(refused_at__isnull=False).update(**fresh):
         logger.warning("The API takes the key of account %s again", name)
-        account_restored.send_robust(sender=Video, account=name)
+        announce(account_restored, Video, states.db, account=name)
     else:
-        states.update(**fresh)
+        states.filter(refused_at__isnull=True).update(**fresh)

@@ -51,20 +51,29 @@ class AdoptForm(forms.Form):
     def __init__(self, video: Video, data: Any = None) -> None:
         super().__init__(data)
         self.video = video
-        self.adopted = False
 
     def clean_api_id(self) -> str:
-        """Adopt the id, or say why it cannot be."""
+        """Return the id, or say why it cannot be adopted. The API is asked, and nothing changed."""
         api_id: str = self.cleaned_data["api_id"]
         account = self.video.account
         try:
             if not health.knows(account, checked_api_id(api_id)):
                 text = _("The API knows no such video of account %(account)s.")
                 raise ValidationError(text, params={"account": account})
-            self.adopted = self.video.adopt(api_id)
         except InvalidRequest as error:
             raise ValidationError(str(error)) from error
         return api_id
+
+    def adopt(self) -> bool | None:
+        """Adopt the id of a valid form; return whether the video could still be adopted for.
+
+        Returns None, and is invalid from then on, where another row has the id.
+        """
+        try:
+            return self.video.adopt(self.cleaned_data["api_id"])
+        except InvalidRequest as error:
+            self.add_error("api_id", str(error))
+            return None
 
 
 class VideoActions(Deletions):
@@ -103,15 +112,16 @@ class VideoActions(Deletions):
             return None
         is_answer = "confirmed" in request.POST
         form = AdoptForm(videos[0], request.POST if is_answer else None)
-        if not is_answer or not form.is_valid():
+        is_adopted = form.adopt() if is_answer and form.is_valid() else None
+        if is_adopted is None:
             about = _(
                 "Which video did this create buy? The provider's dashboard shows its id. Polling, "
                 "and what waits for the video, go on with it; nothing is bought."
             )
             return self._ask(request, videos, "adopt", _("Adopt an API id"), form=form, about=about)
-        if form.adopted:
+        if is_adopted:
             self.log_change(request, videos[0], _("Adopt an API id"))
-        return self._tell(request, videos if form.adopted else [], videos, _("Adopt an API id"))
+        return self._tell(request, videos if is_adopted else [], videos, _("Adopt an API id"))
 
     @admin.action(description=gettext_lazy("Buy again…"), permissions=["buy"])
     def buy_again(self, request: HttpRequest, queryset: QuerySet[Video]) -> Answer:

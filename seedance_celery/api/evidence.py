@@ -13,7 +13,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from ..exceptions import ApiError, ReplyDetails
+from ..exceptions import ApiError, OutcomeUnknown, ReplyDetails
 from .envelopes import json_object
 from .redaction import MAX_WORDS, Secret, redact, redact_text
 
@@ -36,7 +36,7 @@ def of_error(error: ApiError, at: datetime, *, hide: Iterable[str | Secret] = ()
     private = tuple(hide)
     facts = {
         "at": at.isoformat(timespec="seconds"),
-        "error": type(error).__name__,
+        "error": error.cause if isinstance(error, OutcomeUnknown) else type(error).__name__,
         "http_status": error.http_status,
         "code": error.code,
         "upstream_code": details.upstream_code,

@@ -16,7 +16,7 @@ from ..api.envelopes import without_request_ids
 from ..api.replies import Outcome, VideoTask, create_outcome, redact
 from ..conf import get_settings
 from ..db.retries import insist
-from ..exceptions import ApiError, InvalidRequest, KeyRefused
+from ..exceptions import ApiError, InvalidRequest, KeyRefused, OutcomeUnknown
 from ..lifecycle.decisions import recorded
 from ..lifecycle.endings import end
 from ..models import Video, image_copies
@@ -68,7 +68,7 @@ def _keep(video: Video, answer: VideoTask | Exception) -> float | None:
         # Someone has decided meanwhile, or it was sent anew: this error is of an earlier POST.
         return None
     if isinstance(answer, ApiError):
-        row.probes_until = video.probes_until
+        row.probes_until, row.probe_until = video.probes_until, video.probe_until
         return _on_error(row, answer)
     if isinstance(answer, InvalidRequest):
         _reject(row, str(answer))
@@ -92,8 +92,8 @@ def _on_error(video: Video, error: ApiError) -> float | None:
     outcome = create_outcome(error)
     told = _evidence(video, error)
     if outcome is Outcome.UNKNOWN:
-        words = f"the create's outcome is unknown ({type(error).__name__})"
-        end_unknown(video, words, **told)
+        cause = error.cause if isinstance(error, OutcomeUnknown) else type(error).__name__
+        end_unknown(video, f"the create's outcome is unknown ({cause})", **told)
         return None
     is_final = outcome in (Outcome.REJECTED, Outcome.NO_QUOTA) or video.status != Status.CREATING
     if is_final or (is_of_create and health.has_answered_since(video)):
@@ -179,7 +179,7 @@ def end_unknown(video: Video, reason: str, **told: Any) -> None:
 def _keep_reply(video: Video, row: Video | None, task: VideoTask) -> None:
     """Keep a reply, however late it comes and whatever has become of the row."""
     while row is not None and row.api_id is None:
-        if _is_recorded(row, task):
+        if _record_id(row, task):
             return
         row = Video.objects.primary().with_now().filter(pk=video.pk).first()
     if row is None:
@@ -190,21 +190,21 @@ def _keep_reply(video: Video, row: Video | None, task: VideoTask) -> None:
         _insert(row, task, f"the second that was bought for video {row.pk}")
 
 
-def _is_recorded(row: Video, task: VideoTask) -> bool:
+def _record_id(row: Video, task: VideoTask) -> bool:
     """Make a row that of a bought video; return whether there is nothing left to try."""
     countdown = waits.countdown(*get_settings().poll_countdown)
     try:
         with transaction.atomic(using=row.db):
             won = row.move(_UNANSWERED, **_bought(row, task, countdown, row.noted("created")))
     except IntegrityError:
-        return _followed_elsewhere(row, task)
+        return _note_who_follows(row, task)
     if won:
         logger.info("Video %s is created as %s", row.pk, task.id)
         transaction.on_commit(partial(_go_on, row, countdown), using=row.db)
     return won
 
 
-def _bought(row: Video, task: VideoTask, countdown: float, history: list[Any]) -> dict[str, Any]:
+def _bought(row: Video, task: VideoTask, countdown: float, history: Any) -> dict[str, Any]:
     settings = get_settings()
     next_poll_at = row.now + timedelta(seconds=countdown)
     return {
@@ -234,8 +234,11 @@ def _go_on(video: Video, countdown: float) -> None:
     image_copies.remove(video.images)
 
 
-def _followed_elsewhere(row: Video, task: VideoTask) -> bool:
-    """Say on a row which other one follows what it bought: somebody has tracked the id."""
+def _note_who_follows(row: Video, task: VideoTask) -> bool:
+    """Say on a row which other one follows what it bought; return whether there is such a row.
+
+    Somebody has tracked the id before the reply came.
+    """
     other = Video.objects.primary().filter(account=row.account, api_id=task.id).first()
     if other is None:
         return False
@@ -257,8 +260,8 @@ def _insert(video: Video, task: VideoTask, event: str) -> None:
     asked = {name: getattr(video, name) for name in ("account", "prompt", "seconds", "size")}
     own = Video(**asked, timeout=video.timeout, created_at=video.now, poll_token=1)
     own.now = video.now
-    for name, value in _bought(video, task, countdown, own.noted(event)).items():
+    for name, value in _bought(video, task, countdown, own.noted(event).after([])).items():
         setattr(own, name, value)
     own.save(using=rows.db, force_insert=True)
     own.call(countdown)
-    transaction.on_commit(partial(signals.tell, signals.video_created, own), using=rows.db)
+    signals.tell(signals.video_created, own)

@@ -26,7 +26,7 @@ from ..conf import get_settings
 from ..db import clock
 from ..db.leases import Heartbeat
 from ..db.retries import insist
-from ..exceptions import VideoEnded
+from ..exceptions import CanvasStopped
 from ..models import KeptTask, Video
 from . import results
 
@@ -223,7 +223,7 @@ def postpone(task: AnyTask, kept: KeptTask, seconds: float) -> NoReturn:
 # Continuing.
 
 
-def conclude(task: AnyTask, kept: KeptTask, find: Callable[[], T | VideoEnded]) -> T:
+def conclude(task: AnyTask, kept: KeptTask, find: Callable[[], T | CanvasStopped]) -> T:
     """Continue a canvas: return the outcome that `find` finds, or raise it where it is an error.
 
     An error is written down before anybody hears of it. A process may die among the errbacks
@@ -231,12 +231,12 @@ def conclude(task: AnyTask, kept: KeptTask, find: Callable[[], T | VideoEnded]) 
     """
     outcome = results.error_from_json(kept.error) if kept.error else find()
     changes = {}
-    if isinstance(outcome, VideoEnded):
+    if isinstance(outcome, CanvasStopped):
         changes["error"] = results.error_as_json(outcome)
     if not kept.renew(get_settings().resend_after, **changes):
         raise Ignore
     setattr(task.request, CONCLUDING, kept.celery_id)
-    if isinstance(outcome, VideoEnded):
+    if isinstance(outcome, CanvasStopped):
         _fail(task, kept, outcome)
     try:
         return _succeed(task, kept, outcome)
@@ -289,7 +289,7 @@ def _succeed(task: AnyTask, kept: KeptTask, result: T) -> T:
     return result
 
 
-def _fail(task: AnyTask, kept: KeptTask, error: VideoEnded) -> NoReturn:
+def _fail(task: AnyTask, kept: KeptTask, error: CanvasStopped) -> NoReturn:
     if not kept.signature:
         raise error
     if kept.raised_at is not None:

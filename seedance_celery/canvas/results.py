@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from .. import exceptions
 from ..exceptions import (
+    CanvasStopped,
     CreateRejected,
     CreateUnknown,
     StoreFailed,
@@ -32,7 +33,7 @@ __all__ = [
 
 Status = Video.Status
 
-E = TypeVar("E", bound=VideoEnded)
+E = TypeVar("E", bound=CanvasStopped)
 
 
 def poll_result(video: Video) -> PollResult:
@@ -100,14 +101,14 @@ def error_of(video: Video) -> VideoEnded:
     return _error(kind, text, video, video.reason)
 
 
-def error_as_json(error: VideoEnded) -> list[str]:
+def error_as_json(error: CanvasStopped) -> list[str]:
     """Return an error's class and data, to be kept until it was raised."""
     return [type(error).__name__, *map(str, error.args)]
 
 
-def error_from_json(kept: list[str]) -> VideoEnded:
+def error_from_json(kept: list[str]) -> CanvasStopped:
     """Return the error that was kept."""
-    kind: type[VideoEnded] = getattr(exceptions, kept[0])
+    kind: type[CanvasStopped] = getattr(exceptions, kept[0])
     return kind(*kept[1:])
 
 

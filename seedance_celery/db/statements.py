@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from django.db.models import Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
+from .history import Noted
 from .pool import Session
 
 M = TypeVar("M", bound=Model)
@@ -77,15 +78,24 @@ class _Update:
     """`UPDATE` of some columns of a row, for one connection, guarded by values of other columns."""
 
     def __init__(
-        self, model: type[Model], names: Iterable[str], sizes: Mapping[str, int], session: Session
+        self,
+        model: type[Model],
+        changes: Mapping[str, Any],
+        sizes: Mapping[str, int],
+        session: Session,
     ) -> None:
         meta: Any = model._meta
         quote = session.connection.ops.quote_name
         self._connection = session.connection
         self._pk = meta.pk
-        self._changed = [meta.get_field(name) for name in names]
+        self._changed = [meta.get_field(name) for name in changes]
         self._guarding = [meta.get_field(name) for name in sizes]
-        columns = ", ".join(f"{quote(field.column)} = %s" for field in self._changed)
+        vendor = session.connection.vendor
+        columns = ", ".join(
+            f"{(column := quote(field.column))} = "
+            + (value.sql(vendor, column) if isinstance(value, Noted) else "%s")
+            for field, value in zip(self._changed, changes.values(), strict=True)
+        )
         wheres = [f"{quote(meta.pk.column)} = %s"]
         for field, size in zip(self._guarding, sizes.values(), strict=True):
             wheres.append(f"{quote(field.column)} IN ({', '.join(['%s'] * size)})")
@@ -94,10 +104,10 @@ class _Update:
 
     def __call__(self, pk: Any, values: Iterable[Any], guards: Iterable[Collection[Any]]) -> int:
         link = self._connection
-        params = [
-            field.get_db_prep_save(value, link)
-            for field, value in zip(self._changed, values, strict=True)
-        ]
+        params: list[Any] = []
+        for field, value in zip(self._changed, values, strict=True):
+            is_noted = isinstance(value, Noted)
+            params += value.params if is_noted else [field.get_db_prep_save(value, link)]
         params.append(self._pk.get_db_prep_value(pk, link))
         for field, allowed in zip(self._guarding, guards, strict=True):
             params += [field.get_db_prep_value(value, link) for value in allowed]
@@ -107,8 +117,11 @@ class _Update:
 
 
 def is_plain(changes: Mapping[str, Any]) -> bool:
-    """Tell whether none of the values is an SQL expression."""
-    return not any(hasattr(value, "resolve_expression") for value in changes.values())
+    """Tell whether no value is an SQL expression, apart from an event of the history."""
+    return not any(
+        hasattr(value, "resolve_expression") and not isinstance(value, Noted)
+        for value in changes.values()
+    )
 
 
 def update(
@@ -120,7 +133,8 @@ def update(
     """
     model = type(row)
     sizes = {name: len(allowed) for name, allowed in guards.items()}
-    key = (model, tuple(changes), tuple(sizes.items()))
+    kinds = tuple((name, isinstance(value, Noted)) for name, value in changes.items())
+    key = (model, kinds, tuple(sizes.items()))
     statement = session.compiled.get(key)
     if statement is None:
         statement = session.compiled[key] = _Update(model, changes, sizes, session)

@@ -20,7 +20,10 @@ from ..db.retries import insist
 from ..models import KeptTask, Video, image_copies
 from ..models.kept import store_id
 
-__all__ = ["announce_again", "end", "finish", "keep_if_wanted", "next_late_poll", "settle"]
+__all__ = [
+    *("announce_again", "end", "finish", "keep_if_wanted", "next_late_poll", "settle"),
+    "want_file",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +122,26 @@ def keep_if_wanted(video: Video) -> None:
     video.keep(sending.STORE, argument, store_id(video.pk), send=not goes_first)
 
 
+def want_file(video: Video, *, send: bool = True) -> None:
+    """Have the file of a video kept once it has completed, whenever that is.
+
+    `send` says whether to send `store_video` now for one that has completed already.
+    """
+    video.store_wanted = True
+    Video.objects.using(video.db).filter(pk=video.pk).update(store_wanted=True)
+    if video.status != Status.COMPLETED:
+        # It may complete before this is committed, and would not see that the file is wanted.
+        transaction.on_commit(partial(_look_for_file, video), using=video.db, robust=True)
+    elif send and not video.file:
+        video.store()
+
+
+def _look_for_file(video: Video) -> None:
+    video = video.current()
+    if video.status == Status.COMPLETED:
+        keep_if_wanted(video)
+
+
 def settle(video: Video) -> None:
     """Let what waited for an announced video go on, and say when the row is looked at again."""
     # Only now: under READ COMMITTED, a release within the transaction that ended the video would
@@ -135,7 +158,7 @@ def announce_again(video: Video) -> None:
     """Announce what a process that died left unannounced, unless another copy does."""
     tries = video.announce_tries + 1
     if video.move((video.status,), overdue_at=_lease(video), announce_tries=tries):
-        finish(video)
+        transaction.on_commit(partial(finish, video), using=video.db)
 
 
 def next_late_poll(video: Video) -> datetime | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -51,9 +50,7 @@ def follow(
         if is_new:
             wait = (video.next_poll_at - video.now).total_seconds() if video.next_poll_at else 0
             video.call(max(0.0, wait))
-            transaction.on_commit(
-                partial(signals.tell, signals.video_created, video), using=video.db
-            )
+            signals.tell(signals.video_created, video)
     return video if is_new else _followed(video, timeout, resumes=resumes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -91,17 +91,17 @@ class Actions:
         alone: ends that the package decided. Returns whether it was resumed. Its next end has
         signals of its own; what waited before has been told already.
         """
-        video = self.current()
-        if not video.is_ended_by_us and video.status != video.Status.LOST:
-            return False
-        status = video.Status.IN_PROGRESS if video.progress else video.Status.QUEUED
-        return _start(
-            video,
-            (video.status,),
-            "resumed",
-            status=status,
-            deadline_at=video.now + _after(checked_timeout(timeout) or video.timeout),
-        )
+        timeout = checked_timeout(timeout)
+        statuses = (self.Status.TIMED_OUT, self.Status.LOST, self.Status.ERROR, self.Status.FAILED)
+
+        def resume(video: Video) -> bool:
+            if not video.is_ended_by_us and video.status != video.Status.LOST:
+                return False
+            status = video.Status.IN_PROGRESS if video.progress else video.Status.QUEUED
+            deadline_at = video.now + _after(timeout or video.timeout)
+            return _start(video, (video.status,), "resumed", status=status, deadline_at=deadline_at)
+
+        return _decided(self, statuses, resume)
 
     def adopt(self: Video, api_id: str) -> bool:  # type: ignore[misc]
         """Say which video an unknown create bought: the id on the provider's dashboard.
@@ -111,54 +111,36 @@ class Actions:
         or the video lost. Raises `InvalidRequest` where the id is none or another row has it.
         """
         api_id = checked_api_id(api_id)
-        video = self.current()
-        with _own_id(api_id), transaction.atomic(using=video.db):
-            won = _start(
-                video,
-                ADOPTABLE,
-                "adopted",
-                api_id=api_id,
-                status=video.Status.QUEUED,
-                deadline_at=video.now + _after(video.timeout),
-            )
-            if won:
-                transaction.on_commit(partial(_tell_of_id, video), using=video.db)
-        return won
+
+        def adopt(video: Video) -> bool:
+            with _own_id(api_id), transaction.atomic(using=video.db):
+                won = _start(
+                    video,
+                    ADOPTABLE,
+                    "adopted",
+                    api_id=api_id,
+                    status=video.Status.QUEUED,
+                    deadline_at=video.now + _after(video.timeout),
+                )
+                if won:
+                    transaction.on_commit(partial(_tell_of_id, video), using=video.db)
+            return won
+
+        return _decided(self, ADOPTABLE, adopt)
 
     def buy_again(self: Video) -> bool:  # type: ignore[misc]
         """POST an unknown create once more, which may pay twice: only a person decides that.
 
         Returns whether the create was still unknown. The canvas that waits is the same.
         """
-        video = self.current()
-        with transaction.atomic(using=video.db):
-            won = video.move(
-                (video.Status.CREATE_UNKNOWN,),
-                **_FRESH,
-                status=video.Status.CREATING,
-                post_started_at=None,
-                create_tries=0,
-                turn_at=video.now,
-                deadline_at=None,
-                overdue_at=video.now + _after(get_settings().resend_after),
-                history=video.noted("bought again"),
-            )
-            if won:
-                video.keep(sending.SUBMIT, str(video.pk))
-        return won
+        return _decided(self, (self.Status.CREATE_UNKNOWN,), _buy_again)
 
     def give_up(self: Video) -> bool:  # type: ignore[misc]
         """Stop waiting for an unknown create: `CreateUnknown` is raised, errbacks run.
 
         Returns whether there was something to give up.
         """
-        video = self.current()
-        if video.is_finished:
-            return False
-        won = video.move((video.Status.CREATE_UNKNOWN,), **given_up(video, "given up"))
-        if won:
-            video.call()
-        return won
+        return _decided(self, (self.Status.CREATE_UNKNOWN,), _give_up)
 
     def stop_waiting(self: Video) -> int:  # type: ignore[misc]
         """Drop the tasks that wait for this video: no chain and no errback of theirs goes on.
@@ -185,6 +167,52 @@ class Actions:
         celery_id = str(uuid.uuid4())
         self.keep(sending.STORE, {"video_pk": str(self.pk)}, celery_id)
         return celery_id
+
+
+TRIES = 5
+"""How often a decision is made anew where something else has moved the row meanwhile."""
+
+
+def _decided(video: Video, statuses: Collection[str], decide: Callable[[Video], bool]) -> bool:
+    """Make a person's decision about a row that is in one of these statuses; return whether it won.
+
+    A sweep or a late poll may move the row on between the look at it and the update, and leave it
+    in its status: the decision is as good as before, and is made again.
+    """
+    for _ in range(TRIES):
+        row = video.current()
+        if row.status not in statuses:
+            return False
+        if decide(row):
+            return True
+    return False
+
+
+def _buy_again(video: Video) -> bool:
+    with transaction.atomic(using=video.db):
+        won = video.move(
+            (video.Status.CREATE_UNKNOWN,),
+            **_FRESH,
+            status=video.Status.CREATING,
+            post_started_at=None,
+            create_tries=0,
+            turn_at=video.now,
+            deadline_at=None,
+            overdue_at=video.now + _after(get_settings().resend_after),
+            history=video.noted("bought again"),
+        )
+        if won:
+            video.keep(sending.SUBMIT, str(video.pk))
+    return won
+
+
+def _give_up(video: Video) -> bool:
+    if video.is_finished:
+        return False
+    won = video.move((video.Status.CREATE_UNKNOWN,), **given_up(video, "given up"))
+    if won:
+        video.call()
+    return won
 
 
 def _tell_of_id(video: Video) -> None:

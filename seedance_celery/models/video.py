@@ -21,6 +21,7 @@ from .. import sending
 from ..api.replies import MAX_ID
 from ..conf import get_settings
 from ..db import clock, pool, statements
+from ..db.history import Noted
 from .account import AccountState
 from .actions import Actions
 from .fields import OpaqueField
@@ -30,8 +31,6 @@ from .poller import Poller
 __all__ = ["Video"]
 
 logger = logging.getLogger(__name__)
-
-HISTORY_LENGTH: Final = 50
 
 
 class _FileStorage(LazyObject):  # type: ignore[type-arg]
@@ -233,6 +232,8 @@ class Video(Actions, models.Model):
     has_store: bool = False
     # Until when this create alone may find out whether the balance is back.
     probes_until: datetime | None = None
+    # Until when the request for this video alone may find out whether a key in trouble works again.
+    probe_until: datetime | None = None
 
     class Meta:
         verbose_name = _("video")
@@ -308,10 +309,9 @@ class Video(Actions, models.Model):
         """Read the row anew, with the database's time as `now`."""
         return type(self).objects.primary().with_now().get(pk=self.pk)
 
-    def noted(self, event: str) -> list[list[str]]:
-        """Return the history with one event more."""
-        entry = [self.now.isoformat(timespec="seconds"), event]
-        return [*self.history, entry][-HISTORY_LENGTH:]
+    def noted(self, event: str) -> Noted:
+        """Return the value for an update of `history` that adds an event to what is there then."""
+        return Noted(self.now.isoformat(timespec="seconds"), event)
 
     def move(self, statuses: Collection[str], **changes: Any) -> bool:
         """Make one guarded update, fenced by the token that this row was read with.
@@ -328,7 +328,10 @@ class Video(Actions, models.Model):
             won = rows.filter(**{f"{name}__in": guards[name] for name in guards}).update(**changes)
         if won:
             for name, value in changes.items():
-                setattr(self, name, value)
+                if not isinstance(value, Noted):
+                    setattr(self, name, value)
+                elif name in vars(self):  # else it was left out of the query
+                    setattr(self, name, value.after(vars(self)[name]))
         return bool(won)
 
     def send(self, countdown: float = 0) -> bool:

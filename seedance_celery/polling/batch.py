@@ -185,7 +185,7 @@ class _Run:
         self._is_held = bool(found) and found[0].troubled
         if not self._is_held:
             return found
-        left = health.held_for(self.poller.account, found[0].now)
+        left = health.held_for(found[0])
         if left is None:
             probe, found, left = found[:1], found[1:], 0.0
         else:

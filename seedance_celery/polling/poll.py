@@ -6,11 +6,8 @@ import dataclasses
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import partial
 from time import monotonic
 from typing import Any
-
-from django.db import transaction
 
 from .. import signals, waits
 from ..accounts import health
@@ -60,8 +57,7 @@ class Next:
     def tell(self) -> None:
         """Fire `video_progressed` where there is something to tell."""
         if self.progressed is not None:
-            tell = partial(signals.tell, signals.video_progressed, self.progressed)
-            transaction.on_commit(tell, using=self.progressed.db)
+            signals.tell(signals.video_progressed, self.progressed)
 
 
 def poll(video: Video) -> Next | None:
@@ -69,7 +65,7 @@ def poll(video: Video) -> Next | None:
     early = (video.next_poll_at or video.now) - video.now
     if early > EARLY:
         return Next(video.poll_token, early.total_seconds())
-    held = health.wait_for(video.account, video.now) if video.troubled else None
+    held = health.wait_for(video) if video.troubled else None
     if held is not None and is_given_up(video, video.now):
         return keep_answer(video, HELD, video.now, held)
     if held is not None:
@@ -92,7 +88,7 @@ def keep_answer(
     Returns None where the video has ended, or another copy was faster.
     """
     step = _decided(video, answer, now)
-    if step.status == Status.TIMED_OUT and _is_extended(video):
+    if step.status == Status.TIMED_OUT and _read_later_deadline(video):
         step = _decided(video, answer, now)
     if step.is_end:
         _end(video, step, now, then)
@@ -100,8 +96,8 @@ def keep_answer(
     return _go_on(video, step, now, asked_to_wait)
 
 
-def _is_extended(video: Video) -> bool:
-    """Read the deadline anew; tell whether a task asked for a later one during the request."""
+def _read_later_deadline(video: Video) -> bool:
+    """Read the deadline anew; return whether a task asked for a later one during the request."""
     before = video.deadline_at
     rows = Video.objects.primary().filter(pk=video.pk)
     video.deadline_at = rows.values_list("deadline_at", flat=True).first()
@@ -114,7 +110,7 @@ def poll_late(video: Video) -> None:
     due = video.next_poll_at or next_late_poll(video)
     if due is None or video.now < due - EARLY:
         return
-    held = health.wait_for(video.account, video.now) if video.troubled else None
+    held = health.wait_for(video) if video.troubled else None
     if held is not None:
         video.move((video.status,), overdue_at=video.now + timedelta(seconds=held))
         return
@@ -199,7 +195,7 @@ def following(
 ) -> dict[str, Any]:
     """Return the columns that an answer changes, with the time of the next poll among them.
 
-    `asked_to_wait` is what `accounts.learn()` returned, in seconds.
+    `asked_to_wait` is what `health.learn()` returned, in seconds.
     """
     settings = get_settings()
     if asked_to_wait:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import storages
-from django.db import Error, transaction
+from django.db import Error
 
 from .. import signals, waits
 from ..accounts import health
@@ -123,7 +122,7 @@ def _held(video: Video) -> float | None:
     """Return the seconds for which the key is held back, where the file is fetched with it."""
     if not is_content(video) or not video.troubled:
         return None
-    return health.wait_for(video.account, video.now)
+    return health.wait_for(video)
 
 
 def _tries(row: Video) -> Tries:
@@ -170,7 +169,7 @@ def _rescue(
     _rows(video).update(store_tries=tries.as_json())
     if tries.is_renewed(row.now):
         return _give_up(video, tries, f"{reason}, and so it was with the link before")
-    held = health.wait_for(row.account, row.now) if row.troubled else _too_soon(row)
+    held = health.wait_for(row) if row.troubled else _too_soon(row)
     if held is not None:
         return held
     _rows(video).update(asked_at=clock.now())
@@ -184,9 +183,11 @@ def _rescue(
         if error is not None and tries.may_come(video.video_url, video.finished_at, row.now):
             return _soon(video, tries, error)
         return _give_up(video, tries, f"{reason}, and the API has no new link")
+    # Another process may have had this lease meanwhile, and have brought a newer link.
+    same = _rows(video).filter(video_url=video.video_url)
     video.store_tries = tries.renewed(row.now).as_json()
     changes = {"video_url": task.video_url, "store_tries": video.store_tries}
-    _rows(video).update(**changes, history=row.noted("a new link"))
+    same.update(**changes, history=row.noted("a new link"))
     video.video_url = task.video_url
     return _keep(video)
 
@@ -277,7 +278,7 @@ def _done(video: Video, kept: StoredFile) -> StoreResult:
     row = video.current()
     if _rows(video).filter(file="").update(**changes, history=row.noted("stored")):
         logger.info("The file of video %s is kept: %s bytes", video, kept.size)
-        _tell(video, signals.video_stored)
+        signals.tell(signals.video_stored, video.current())
     _forget_own(video)
     row = video.current()
     discard(video.file.storage, kept.name, kept=row.file.name or "")
@@ -289,7 +290,7 @@ def _failed(video: Video, reason: str) -> StoreFailed:
     told = {"store_error": reason[:300], "history": row.noted("not stored")}
     if _rows(video).filter(file="").exclude(store_error=reason[:300]).update(**told):
         logger.warning("The file of video %s was not kept: %s", video, reason)
-        _tell(video, signals.video_store_failed)
+        signals.tell(signals.video_store_failed, video.current())
     _forget_own(video)
     return results.store_failure(row, reason)
 
@@ -298,7 +299,3 @@ def _forget_own(video: Video) -> None:
     # The package's own task that waits, and is not this one, would only find out the same.
     own = KeptTask.objects.using(video.db).filter(celery_id=store_id(video.pk))
     own.unclaimed().finish()
-
-
-def _tell(video: Video, signal: Any) -> None:
-    transaction.on_commit(partial(signals.tell, signal, video.current()), using=video.db)

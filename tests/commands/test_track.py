@@ -9,6 +9,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from seedance_celery import sending
+from seedance_celery.management.commands.seedance_track import _with_file
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.testing import Seedance
@@ -285,3 +287,9 @@ def test_waiting_ends_where_only_a_person_can_go_on(
     ran = run("seedance_track", str(unknown.pk), "--wait")
     assert ran.status == 1
     assert "adopt, buy again or give up" in ran.out
+
+
+def test_a_file_that_is_wanted_as_its_video_completes_is_kept(timed_out: Video) -> None:
+    Video.objects.update(status="completed", finished_at=timezone.now())
+    _with_file(timed_out, {"store": True})  # as the command has read it
+    assert [kept.task for kept in KeptTask.objects.unfinished()] == [sending.STORE]

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from seedance_celery.db import clock
 from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import AccountState, KeptTask, Video
 from seedance_celery.shortcuts import generate_video
@@ -40,6 +41,7 @@ class Life(RuleBasedStateMachine):
         self.ordered = 0
         self.deaths = 0
         self.copies = 0
+        self.bought_again = 0
 
     @initialize()
     def begin(self) -> None:
@@ -120,6 +122,29 @@ class Life(RuleBasedStateMachine):
         for video in Video.objects.all()[:1]:
             video.refresh()
 
+    @rule(data=st.data(), decision=st.sampled_from(["adopt", "buy_again", "give_up", "resume"]))
+    def let_a_person_decide(self, data: Any, decision: str) -> None:
+        statuses = ["timed_out", "lost"] if decision == "resume" else ["create_unknown"]
+        videos = list(Video.objects.filter(status__in=statuses).order_by("created_at", "pk"))
+        if not videos:
+            return
+        video = data.draw(st.sampled_from(videos))
+        if decision == "adopt":
+            taken = Video.objects.exclude(api_id=None).values_list("api_id", flat=True)
+            bought = sorted(set(self.kit.simulator.videos) - set(taken))
+            assert not bought or video.adopt(data.draw(st.sampled_from(bought)))
+        elif decision == "buy_again":
+            self.bought_again += video.buy_again()
+        else:
+            getattr(video, decision)()
+
+    @rule(data=st.data())
+    def let_a_video_time_out(self, data: Any) -> None:
+        # As if it had been ordered with a shorter timeout.
+        if videos := list(Video.objects.polled().order_by("created_at", "pk")):
+            video = data.draw(st.sampled_from(videos))
+            Video.objects.filter(pk=video.pk).update(deadline_at=clock.after(-1))
+
     def _ours(self) -> list[Any]:
         # A message of the user's own next task is the broker's from then on.
         messages = self.kit.broker.fetch()
@@ -137,19 +162,27 @@ class Life(RuleBasedStateMachine):
         for video in Video.objects.filter(status="create_unknown"):
             video.give_up()
         self.kit.run_until_done(within=10**6)
-        assert self.kit.charges <= self.ordered
+        assert self.kit.charges <= self.ordered + self.bought_again
         videos = list(Video.objects.all())
         assert all(video.finished_at and video.announced_at for video in videos)
         assert not KeptTask.objects.filter(finished_at=None).exists()
-        wanted = Counter(ENDS.get(video.status, "refund") for video in videos)
+        # A canvas that was told of an end goes on no more, when its video ends once more.
+        told = [video for video in videos if _ends_before(video)]
+        wanted = Counter(ENDS.get(v.status, "refund") for v in videos if v not in told)
         ran = Counter(canvas.names())
         fired = Counter(self.kit.signals())
-        if self.deaths:
-            assert all(ran[name] >= count for name, count in wanted.items()), (wanted, ran)
-            assert fired["video_finished"] >= len(videos)
-        else:
-            assert ran == wanted, (wanted, ran)
-            assert fired["video_finished"] == len(videos)
+        assert all(ran[name] >= count for name, count in wanted.items()), (wanted, ran)
+        assert fired["video_finished"] >= len(videos)
+        if not self.deaths:
+            assert ran.total() == len(videos), (wanted, ran)
+            assert fired["video_finished"] <= len(videos) + sum(map(_ends_before, videos))
+
+
+def _ends_before(video: Video) -> int:
+    """Return how many ends a video had before the one that it has now, as its history tells."""
+    events = [event for _, event in video.history]
+    ends = [event for event in events if event in ("timed_out", "given up", "lost")]
+    return len(ends) - (video.status in ("timed_out", "lost", "create_unknown"))
 
 
 @contextlib.contextmanager

@@ -136,8 +136,8 @@ def test_one_of_many_stores_a_file(database: Database) -> None:
 
 def test_one_of_many_probes_a_refused_key(database: Database) -> None:
     AccountState.objects.create(name="default", strikes=1, hold_until=None)
-    now = a_video().now
-    waits = at_once(lambda: health.wait_for("default", now) is None)
+    video = a_video()
+    waits = at_once(lambda: health.wait_for(video.current()) is None)
     assert waits.count(True) == 1
 
 

@@ -17,7 +17,8 @@ from django.core.files.storage import FileSystemStorage
 from django.db import transaction
 
 from seedance_celery import sending
-from seedance_celery.exceptions import StoreFailed
+from seedance_celery.canvas import results
+from seedance_celery.exceptions import CanvasStopped, StoreFailed, VideoEnded
 from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import AccountState, KeptTask, Video
 from seedance_celery.shortcuts import generate_video, track_video
@@ -110,10 +111,27 @@ def test_a_file_that_cannot_be_had_fails_the_store_and_not_the_video(
     assert canvas.names() == ["refund"]
     error = canvas.ran[0][1]
     assert isinstance(error, StoreFailed)
+    assert not isinstance(error, VideoEnded)
+    assert (error.status, error.video_pk) == ("completed", str(the_video().pk))
     assert "signature" not in str(error.args)
     assert kit.signals("video_store_failed") == ["video_store_failed"]
     assert kit.signals("video_stored") == []
     assert [path for path in media.rglob("*") if path.is_file()] == []
+
+
+def test_a_file_that_is_not_kept_is_an_expected_end_of_its_task(
+    kit: Seedance, caplog: pytest.LogCaptureFixture
+) -> None:
+    kit.next_video("file_html")
+    start()
+    kit.run_until_done()
+    assert store_video.throws == (CanvasStopped,)
+    told = [r for r in caplog.records if r.name == "celery.app.trace" and r.levelname == "ERROR"]
+    assert told == []
+    [kept] = [row for row in KeptTask.objects.all() if row.error]
+    assert kept.error[0] == "StoreFailed"
+    again = results.error_from_json(kept.error)
+    assert (type(again), again.args) == (StoreFailed, canvas.ran[0][1].args)
 
 
 def test_a_storage_that_is_away_is_tried_again(

@@ -200,11 +200,11 @@ def test_a_create_that_tells_nothing_leaves_the_question_to_the_next(kit: Seedan
     kit.clock.advance(30)
     row = Video.objects.get().current()
     assert health.wait_to_create(row) is None
-    assert health.wait_for("default", kit.clock.time) is not None
+    assert health.wait_for(Video.objects.get().current()) is not None
     from seedance_celery.exceptions import ReplyLost
 
     health.learn_create(row, ReplyLost("…"))
-    assert health.wait_for("default", kit.clock.time) is None
+    assert health.wait_for(Video.objects.get().current()) is None
 
 
 def test_creates_are_checked_against_the_models_of_now() -> None:

@@ -9,7 +9,13 @@ from celery import chain, chord, group
 from django.dispatch import receiver
 
 from seedance_celery.client import Client
-from seedance_celery.exceptions import SeedanceError, VideoEnded
+from seedance_celery.exceptions import (
+    CanvasStopped,
+    OutcomeUnknown,
+    SeedanceError,
+    StoreFailed,
+    VideoEnded,
+)
 from seedance_celery.models import Video
 from seedance_celery.shortcuts import generate_video, track_video, wait_for_video
 from seedance_celery.signals import video_completed
@@ -69,6 +75,9 @@ def errors(video: Video) -> str:
         poll_video(video.pk)
     except VideoEnded as error:
         return f"{error.api_id} {error.status} {error.reason} {error.video_pk}"
+    except StoreFailed as error:
+        stopped: CanvasStopped = error
+        return stopped.reason
     except SeedanceError:
         return ""
     return ""
@@ -76,7 +85,11 @@ def errors(video: Video) -> str:
 
 def client() -> int | None:
     with Client("sk-key", timeout=(1, 2)) as api:
-        return api.retrieve(api.create("A kite", seconds=5).id).progress
+        try:
+            return api.retrieve(api.create("A kite", seconds=5).id).progress
+        except OutcomeUnknown as error:
+            print(error.cause, error.request_id)
+            return error.http_status
 
 
 def testing(seedance: Seedance) -> list[str]:

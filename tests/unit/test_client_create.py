@@ -19,6 +19,7 @@ from seedance_celery.exceptions import (
     BrokenReply,
     ConnectFailed,
     InvalidRequest,
+    OutcomeUnknown,
     QuotaExceeded,
     RateLimited,
     ReplyLost,
@@ -226,7 +227,8 @@ def test_create_whose_reply_is_lost_is_unknown_and_sent_once(
         pytest.raises(ApiError) as caught,
     ):
         client.create("x")
-    assert type(caught.value) is cls
+    assert type(caught.value) is OutcomeUnknown
+    assert type(caught.value.__cause__) is cls
     assert create_outcome(caught.value) is Outcome.UNKNOWN
     assert len(server.requests) == 1
 

@@ -9,9 +9,12 @@ from urllib.parse import urlencode
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from seedance_celery.admin.actions import AdoptForm
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.testing import Seedance
@@ -92,6 +95,18 @@ def test_an_id_that_the_api_does_not_know_is_not_adopted(boss: Client, seedance:
     assert "The API knows no such video of account default." in answer.text
     assert video.current().status == "create_unknown"
     assert seedance.charges == 1
+
+
+def test_the_form_that_adopts_writes_nothing_while_it_validates(seedance: Seedance) -> None:
+    video = unknown(seedance)
+    bought = next(iter(seedance.simulator.videos))
+    form = AdoptForm(video, {"api_id": bought})
+    with CaptureQueriesContext(connection) as queries:
+        assert form.is_valid()
+    assert [q["sql"] for q in queries if not q["sql"].startswith("SELECT")] == []
+    assert video.current().status == "create_unknown"
+    assert form.adopt() is True
+    assert video.current().api_id == bought
 
 
 def test_an_id_is_adopted_while_the_api_is_away(boss: Client, seedance: Seedance) -> None:

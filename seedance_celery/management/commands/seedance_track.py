@@ -12,6 +12,7 @@ from django.core.management.base import CommandParser
 from django.db import transaction
 
 from ...accounts import health
+from ...lifecycle.endings import want_file
 from ...lifecycle.targets import find_video
 from ...models import Video
 from ...models.actions import checked_api_id
@@ -134,7 +135,7 @@ def _decided(target: Any, options: dict[str, Any], decide: Callable[[Video], boo
 
 def _with_file(video: Video, options: dict[str, Any]) -> Video:
     if options["store"]:
-        Video.objects.primary().filter(pk=video.pk).update(store_wanted=True)
+        want_file(video)
     return video
 
 
