@@ -105,7 +105,7 @@ def log_missing_migrations(**kwargs: Any) -> None:
     """Log migrations that are not applied: without its tables each task comes back for ever."""
     if os.environ.get("CELERY_SKIP_CHECKS"):
         return
-    from .models.schema import unapplied
+    from .checks.schema import unapplied
 
     try:
         missing = unapplied()

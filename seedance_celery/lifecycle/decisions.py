@@ -16,10 +16,11 @@ from ..api.replies import VideoTask, redact
 from ..conf import get_settings
 from ..exceptions import ApiError, TaskNotExist
 from ..models import Video
+from ..models.columns import Columns
 
 __all__ = ["GRACE", "PATIENCE", "Step", "decide", "is_given_up", "recorded"]
 
-Status = Video.Status
+Status = Columns.Status
 
 GRACE = timedelta(minutes=2)
 """How long an id that the API has never known may stay unknown."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -16,9 +16,7 @@ from ..api.replies import MAX_ID, is_api_id
 from ..conf import get_settings
 from ..exceptions import InvalidRequest
 from .kept import KeptTask, store_id
-
-if TYPE_CHECKING:
-    from .video import Video
+from .row import Row
 
 __all__ = ["ADOPTABLE", "EARLY", "Actions"]
 
@@ -54,7 +52,7 @@ def _after(seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def _soonest(video: Video) -> datetime:
+def _soonest(video: Row) -> datetime:
     """Return the earliest time at which the API may be asked again."""
     if video.asked_at is None:
         return video.now
@@ -62,10 +60,13 @@ def _soonest(video: Video) -> datetime:
     return max(video.now, video.asked_at + _after(shortest))
 
 
-class Actions:
+class Actions(Row):
     """The methods of `Video` that a person, a view or the admin calls."""
 
-    def refresh(self: Video) -> bool:  # type: ignore[misc]
+    class Meta(Row.Meta):
+        abstract = True
+
+    def refresh(self) -> bool:
         """Ask the API now, but not within 10 s of the last time.
 
         Also for a video whose end the package decided: one that has timed out, one without its
@@ -84,7 +85,7 @@ class Actions:
             video.call((at - video.now).total_seconds())
         return won
 
-    def resume(self: Video, timeout: float | None = None) -> bool:  # type: ignore[misc]
+    def resume(self, timeout: float | None = None) -> bool:
         """Wait again for a video that has timed out or is lost, until `timeout` seconds from now.
 
         Also for one that completed without a usable link, or that failed by a word of the upstream
@@ -94,7 +95,7 @@ class Actions:
         timeout = checked_timeout(timeout)
         statuses = (self.Status.TIMED_OUT, self.Status.LOST, self.Status.ERROR, self.Status.FAILED)
 
-        def resume(video: Video) -> bool:
+        def resume(video: Row) -> bool:
             if not video.is_ended_by_us and video.status != video.Status.LOST:
                 return False
             status = video.Status.IN_PROGRESS if video.progress else video.Status.QUEUED
@@ -103,7 +104,7 @@ class Actions:
 
         return _decided(self, statuses, resume)
 
-    def adopt(self: Video, api_id: str) -> bool:  # type: ignore[misc]
+    def adopt(self, api_id: str) -> bool:
         """Say which video an unknown create bought: the id on the provider's dashboard.
 
         Polling and the canvas that waits go on. Also of a lost video, whose id was mistyped: what
@@ -112,7 +113,7 @@ class Actions:
         """
         api_id = checked_api_id(api_id)
 
-        def adopt(video: Video) -> bool:
+        def adopt(video: Row) -> bool:
             with _own_id(api_id), transaction.atomic(using=video.db):
                 won = _start(
                     video,
@@ -128,34 +129,34 @@ class Actions:
 
         return _decided(self, ADOPTABLE, adopt)
 
-    def buy_again(self: Video) -> bool:  # type: ignore[misc]
+    def buy_again(self) -> bool:
         """POST an unknown create once more, which may pay twice: only a person decides that.
 
         Returns whether the create was still unknown. The canvas that waits is the same.
         """
         return _decided(self, (self.Status.CREATE_UNKNOWN,), _buy_again)
 
-    def give_up(self: Video) -> bool:  # type: ignore[misc]
+    def give_up(self) -> bool:
         """Stop waiting for an unknown create: `CreateUnknown` is raised, errbacks run.
 
         Returns whether there was something to give up.
         """
         return _decided(self, (self.Status.CREATE_UNKNOWN,), _give_up)
 
-    def stop_waiting(self: Video) -> int:  # type: ignore[misc]
+    def stop_waiting(self) -> int:
         """Drop the tasks that wait for this video: no chain and no errback of theirs goes on.
 
         Returns how many there were. The video itself is still followed to its end, and its file
         kept where that is wanted; one that only its chain's `create_video` would have bought is
         rejected.
         """
-        waiting = KeptTask.objects.using(self.db).filter(video=self)
+        waiting = KeptTask.objects.using(self.db).filter(video=self.pk)
         # What buys a row's video or keeps its file goes on with nothing: without the one the row
         # would never end, and the other's link dies.
         waiting = waiting.exclude(task=sending.SUBMIT).exclude(celery_id=store_id(self.pk))
         return waiting.finish()
 
-    def store(self: Video) -> str:  # type: ignore[misc]
+    def store(self) -> str:
         """Keep the file: send `store_video` for this video and return its Celery id.
 
         Raises `InvalidRequest` where the video is not completed, so that there is no file.
@@ -173,7 +174,7 @@ TRIES = 5
 """How often a decision is made anew where something else has moved the row meanwhile."""
 
 
-def _decided(video: Video, statuses: Collection[str], decide: Callable[[Video], bool]) -> bool:
+def _decided(video: Row, statuses: Collection[str], decide: Callable[[Row], bool]) -> bool:
     """Make a person's decision about a row that is in one of these statuses; return whether it won.
 
     A sweep or a late poll may move the row on between the look at it and the update, and leave it
@@ -188,7 +189,7 @@ def _decided(video: Video, statuses: Collection[str], decide: Callable[[Video], 
     return False
 
 
-def _buy_again(video: Video) -> bool:
+def _buy_again(video: Row) -> bool:
     with transaction.atomic(using=video.db):
         won = video.move(
             (video.Status.CREATE_UNKNOWN,),
@@ -206,7 +207,7 @@ def _buy_again(video: Video) -> bool:
     return won
 
 
-def _give_up(video: Video) -> bool:
+def _give_up(video: Row) -> bool:
     if video.is_finished:
         return False
     won = video.move((video.Status.CREATE_UNKNOWN,), **given_up(video, "given up"))
@@ -215,7 +216,7 @@ def _give_up(video: Video) -> bool:
     return won
 
 
-def _tell_of_id(video: Video) -> None:
+def _tell_of_id(video: Row) -> None:
     signals.tell(signals.video_created, video)
     video.release(sending.CREATE)
 
@@ -253,7 +254,7 @@ def checked_timeout(timeout: float | None) -> float | None:
     raise InvalidRequest(message, "timeout")
 
 
-def given_up(video: Video, event: str) -> dict[str, Any]:
+def given_up(video: Row, event: str) -> dict[str, Any]:
     """Return the changes that end an unknown create. Its status stays."""
     return {
         "finished_at": video.now,
@@ -264,14 +265,14 @@ def given_up(video: Video, event: str) -> dict[str, Any]:
     }
 
 
-def _is_under_way(video: Video) -> bool:
+def _is_under_way(video: Row) -> bool:
     # A message may be asking right now; an overdue one is the sweep's.
     if video.next_poll_at is None or video.overdue_at is None:
         return False
     return video.next_poll_at - EARLY <= video.now < video.overdue_at
 
 
-def _start(video: Video, statuses: tuple[str, ...], event: str, **changes: Any) -> bool:
+def _start(video: Row, statuses: tuple[str, ...], event: str, **changes: Any) -> bool:
     at = _soonest(video)
     won = video.move(
         statuses,

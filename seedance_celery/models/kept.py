@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import sending
 from ..db import clock
-from .fields import OpaqueField
+from ..db.fields import OpaqueField
 
 __all__ = ["KeptTask", "keep_unfinished", "store_id"]
 

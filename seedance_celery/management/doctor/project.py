@@ -14,10 +14,10 @@ from django.db.models import Max
 from django.db.models.functions import Coalesce
 
 from ...checks.messages import TAG
+from ...checks.schema import unapplied
 from ...conf import Account, get_settings
 from ...db import clock
 from ...models import Video
-from ...models.schema import unapplied
 from .findings import Found, bad, good, unsure
 
 __all__ = [

@@ -6,7 +6,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from ..db import pool
-from . import Video
+from ..models import Video
 
 __all__ = ["unapplied"]
 
