@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from types import TracebackType
+from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
 
 from requests import Response
@@ -19,6 +20,7 @@ from requests import Response
 from . import __version__
 from .adapter import ApiRequest, ApiSession
 from .addresses import is_loopback_host
+from .arguments import checked_images, checked_seconds, plain
 from .catalog import CATALOG, DEFAULT_MODEL, Model, validate_create
 from .connection import Address, Limits
 from .envelope import complaint_in, json_object
@@ -62,10 +64,12 @@ class Client:
         proxy: str = "",
         ca_file: str = "",
     ) -> None:
+        _check_kinds(api_key, models, ca_file)
         self._api_key = api_key
-        self._connect, self._read = timeout
-        self._total = sum(timeout) if total is None else total
-        self._create_timeout = create_timeout
+        self._connect, self._read = _pair(timeout)
+        whole = self._connect + self._read
+        self._total = whole if total is None else checked_seconds(total, "total")
+        self._create_timeout = checked_seconds(create_timeout, "create_timeout")
         self._models = models
         address, root = _address(base_url, proxy, ca_file)
         self._videos_url = f"{root}/v1/videos"
@@ -98,13 +102,15 @@ class Client:
         `images` are open binary files, or (name, file, MIME type), read while they are sent.
         Raises `InvalidRequest` before anything is sent, or `ApiError` in one of its kinds.
         """
-        scalars = {"prompt": prompt, "model": model, "seconds": seconds, "size": size}
-        fields = {name: str(value) for name, value in scalars.items() if value is not None}
+        prompt, model, seconds, size = map(plain, (prompt, model, seconds, size))
         with ExitStack() as copies:
-            opened = (ImageFile(image, number) for number, image in enumerate(images, 1))
+            given = enumerate(checked_images(images), 1)
+            opened = (ImageFile(image, number) for number, image in given)
             files = [copies.enter_context(closing(file)) for file in opened]
             heads = [file.head for file in files]
             validate_create(prompt, model, seconds, size, heads, models=self._models)
+            scalars = {"prompt": prompt, "model": model, "seconds": seconds, "size": size}
+            fields = {name: str(value) for name, value in scalars.items() if value is not None}
             key = self._key()
             reply = self._send(self._post(fields, files, key))
         return parse_created(
@@ -204,6 +210,22 @@ def _headers(key: Secret) -> dict[str, str]:
     }
 
 
+def _check_kinds(api_key: Any, models: Any, ca_file: Any) -> None:
+    """Raise `InvalidRequest` for what could only fail at the first request."""
+    if not (api_key is None or isinstance(api_key, str) or callable(api_key)):
+        raise InvalidRequest("api_key is a text, or a callable that returns one.", "api_key")
+    if not isinstance(models, Mapping):
+        raise InvalidRequest("models is a table such as catalog.CATALOG.", "models")
+    if not isinstance(ca_file, (str, os.PathLike)) or "\0" in str(ca_file):
+        raise InvalidRequest("ca_file is the path of a file.", "ca_file")
+
+
+def _pair(timeout: Any) -> tuple[float, float]:
+    if not isinstance(timeout, (tuple, list)) or len(timeout) != 2:
+        raise InvalidRequest("timeout is (connect, read), in seconds.", "timeout")
+    return checked_seconds(timeout[0], "timeout"), checked_seconds(timeout[1], "timeout")
+
+
 def _address(base_url: str, proxy: str, ca_file: str) -> tuple[Address, str]:
     parts = _server(base_url, "http", "https")
     if parts is None or "@" in parts.netloc or parts.query or parts.fragment:
@@ -213,7 +235,7 @@ def _address(base_url: str, proxy: str, ca_file: str) -> tuple[Address, str]:
     if parts.scheme == "http" and not is_loopback_host(host):
         message = "The base URL must start with https://: the key would travel in the clear."
         raise InvalidRequest(message, "base_url")
-    if proxy and _server(proxy, "http") is None:
+    if proxy != "" and _server(proxy, "http") is None:
         message = "The proxy must be an address such as http://proxy.example.com:3128."
         raise InvalidRequest(message, "proxy")
     tls = tls_context(ca_file) if parts.scheme == "https" else None
@@ -222,8 +244,10 @@ def _address(base_url: str, proxy: str, ca_file: str) -> tuple[Address, str]:
     return Address(host, parts.port or (443 if tls else 80), tls, proxy), root
 
 
-def _server(url: str, *schemes: str) -> SplitResult | None:
+def _server(url: Any, *schemes: str) -> SplitResult | None:
     """Return the parts of an address that can be connected to; None where it is none."""
+    if not isinstance(url, str):
+        return None
     try:
         parts = urlsplit(url)
         host = parts.hostname if parts.port != 0 and parts.scheme in schemes else None

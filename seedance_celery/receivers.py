@@ -15,10 +15,10 @@ from celery.signals import (
     task_success,
 )
 from django.db import Error, connections, transaction
-from django.db.models.signals import pre_delete
+from django.db.models.signals import post_delete, pre_delete
 from django.dispatch import receiver
 
-from . import clock, dispatch, keep, uploads
+from . import clock, dispatch, keep, uploads, used_keys
 from .models import KeptTask, Video
 
 __all__: list[str] = []
@@ -113,10 +113,22 @@ def _forget_revoked(celery_id: str) -> None:
 
 
 @receiver(pre_delete, sender=Video, dispatch_uid="seedance_celery.pre_delete")
-def on_delete(sender: Any, instance: Video, **kwargs: Any) -> None:
+def on_delete(sender: Any, instance: Video, using: str, **kwargs: Any) -> None:
     """Refuse to delete a video that is being bought or rendered: it is paid for."""
-    if Video.objects.primary().unfinished().filter(pk=instance.pk).exists():
+    # The object may be older than the row, which was bought or resumed since.
+    needed = ("finished_at", "images", "account", "idempotency_key", "api_id")
+    row = Video.objects.primary().only(*needed).filter(pk=instance.pk).first()
+    if row is None:
+        return
+    if not row.is_finished:
         raise Video.unfinished_error(instance)
-    if instance.images:
+    used_keys.note(row, using)
+    if row.images:
         # Of a create that was given up, and could have been bought again with them.
-        transaction.on_commit(partial(uploads.remove, instance.images), using=instance.db)
+        transaction.on_commit(partial(uploads.remove, row.images), using=row.db)
+
+
+@receiver(post_delete, sender=Video, dispatch_uid="seedance_celery.post_delete")
+def on_deleted(sender: Any, using: str, **kwargs: Any) -> None:
+    """Remember the idempotency keys of the videos that are deleted."""
+    used_keys.remember_noted(using)

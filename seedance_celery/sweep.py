@@ -18,6 +18,7 @@ from . import clock, dispatch, limits
 from .conf import get_settings
 from .models import KeptTask, Poller, Upkeep, Video
 from .signed_urls import expires_at
+from .used_keys import forget_old_keys
 
 __all__ = ["Swept", "prune", "sweep"]
 
@@ -153,6 +154,7 @@ def prune(age: float, *, limit: int = BATCH, dry_run: bool = False) -> int:
     old = old.filter(*(~Exists(rows) for rows in _protecting(old.db)))
     keys = list(old.order_by("finished_at").values_list("pk", flat=True)[:limit])
     if not dry_run:
+        forget_old_keys(limit)
         KeptTask.objects.primary().filter(video__in=keys, finished_at__isnull=False).delete()
         Video.objects.primary().filter(pk__in=keys).delete()
     return len(keys)

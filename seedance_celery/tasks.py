@@ -34,6 +34,7 @@ from . import (
     sweep,
     timings,
 )
+from .arguments import checked_flag
 from .conf import UnknownAccount, get_settings
 from .exceptions import StoreFailed, VideoEnded
 from .heartbeat import Heartbeat
@@ -188,6 +189,7 @@ def poll_video(
     `propagate=False` returns it as well. Raises `TypeError` or `ValueError` at once for what names
     no video.
     """
+    checked_flag(propagate, "propagate")
     with _database_errors(self):
         kept = keep.find(self.request.id)
         if kept is not None:
@@ -256,8 +258,10 @@ def create_video(
 
     `seconds` is the video's length, `size` a ratio ("16:9") or pixels ("1280x720"), `images` are
     names in the storage. A second call with the same `idempotency_key` waits for the first one's
-    reply and returns it. Raises `InvalidRequest` before any request, `CreateRejected` where the
-    API refuses, `CreateUnknown` where the reply was lost and a person gave up.
+    reply and returns it. Raises `InvalidRequest` before any request, also for an
+    `idempotency_key` of another order (another prompt, model, length, size or image content) and
+    for one whose row was removed within `KEEP_KEYS`; `CreateRejected` where the API refuses,
+    `CreateUnknown` where the reply was lost and a person gave up.
     """
     options: dict[str, Any] = {"model": model, "seconds": seconds, "size": size, "images": images}
     options |= {"account": account, "idempotency_key": idempotency_key, "metadata": metadata}

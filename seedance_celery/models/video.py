@@ -193,6 +193,8 @@ class Video(Actions, models.Model):
         _("create's Celery id"), max_length=255, null=True, blank=True, unique=True
     )
     idempotency_key = OpaqueField(_("idempotency key"), max_length=255, null=True, blank=True)
+    order_digest = models.CharField(_("order's digest"), max_length=64, blank=True, default="")
+    """A hash of what the caller asked for, to compare with a later order of the same key."""
     post_started_at = models.DateTimeField(_("POST started at"), null=True, blank=True)
     create_tries = models.PositiveSmallIntegerField(_("create tries"), default=0)
     in_line_since = models.DateTimeField(_("in line since"), null=True, blank=True)
@@ -209,6 +211,10 @@ class Video(Actions, models.Model):
     """What changed when, for people: `[time, event]`, the newest last, capped."""
 
     objects = VideoQuerySet.as_manager()
+
+    created: bool = False
+    """Whether the call that returned this object inserted its row (`generate_video`,
+    `track_video`). False on an object from anywhere else."""
 
     # Brought along by `with_now()`.
     now: datetime

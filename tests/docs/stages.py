@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -165,6 +166,7 @@ def start_film(prompt: str) -> Order:
 
 
 GIVEN |= {"my_create_task": my_create_task, "start_film": start_film, "form_id": "form-1"}
+GIVEN["request"] = SimpleNamespace(user=SimpleNamespace(pk=1))
 
 
 @stage("README.md")
