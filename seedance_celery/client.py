@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from types import TracebackType
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from requests import Response
 
+from .api.arguments import checked_images, checked_seconds, plain
 from .api.base_url import (
     DEFAULT_BASE_URL,
     KEY_VARIABLE,
@@ -64,10 +66,12 @@ class Client:
         proxy: str = "",
         ca_file: str = "",
     ) -> None:
+        _check_kinds(api_key, models, ca_file)
         self._api_key = api_key
-        self._connect, self._read = timeout
-        self._total = sum(timeout) if total is None else total
-        self._create_timeout = create_timeout
+        self._connect, self._read = _pair(timeout)
+        whole = self._connect + self._read
+        self._total = whole if total is None else checked_seconds(total, "total")
+        self._create_timeout = checked_seconds(create_timeout, "create_timeout")
         self._models = models
         address, root = _address(base_url, proxy, ca_file)
         self._videos_url = f"{root}/v1/videos"
@@ -107,13 +111,15 @@ class Client:
 
         `images` are open binary files, or (name, file, MIME type), read while they are sent.
         """
-        scalars = {"prompt": prompt, "model": model, "seconds": seconds, "size": size}
-        fields = {name: str(value) for name, value in scalars.items() if value is not None}
+        prompt, model, seconds, size = map(plain, (prompt, model, seconds, size))
         with ExitStack() as copies:
-            opened = (ImageFile(image, number) for number, image in enumerate(images, 1))
+            given = enumerate(checked_images(images), 1)
+            opened = (ImageFile(image, number) for number, image in given)
             files = [copies.enter_context(closing(file)) for file in opened]
             heads = [file.head for file in files]
             validate_create(prompt, model, seconds, size, heads, models=self._models)
+            scalars = {"prompt": prompt, "model": model, "seconds": seconds, "size": size}
+            fields = {name: str(value) for name, value in scalars.items() if value is not None}
             key = self._key()
             request = self._post(fields, files, key)
             with unknown_where_bought():
@@ -239,13 +245,30 @@ def _headers(key: Secret) -> dict[str, str]:
     }
 
 
-def _address(base_url: str, proxy: str, ca_file: str) -> tuple[Address, str]:
+def _check_kinds(api_key: Any, models: Any, ca_file: Any) -> None:
+    """Raise `InvalidRequest` for what could only fail at the first request."""
+    if not (api_key is None or isinstance(api_key, str) or callable(api_key)):
+        raise InvalidRequest("api_key is a text, or a callable that returns one.", "api_key")
+    if not isinstance(models, Mapping):
+        raise InvalidRequest("models is a table such as catalog.CATALOG.", "models")
+    if not isinstance(ca_file, (str, os.PathLike)) or "\0" in str(ca_file):
+        raise InvalidRequest("ca_file is the path of a file.", "ca_file")
+
+
+def _pair(timeout: Any) -> tuple[float, float]:
+    if not isinstance(timeout, (tuple, list)) or len(timeout) != 2:
+        raise InvalidRequest("timeout is (connect, read), in seconds.", "timeout")
+    return checked_seconds(timeout[0], "timeout"), checked_seconds(timeout[1], "timeout")
+
+
+def _address(base_url: str, proxy: Any, ca_file: str) -> tuple[Address, str]:
     """Return where to connect to, and the root of the API's URLs."""
     try:
         root = checked_base_url(base_url)
     except ValueError as error:
         raise InvalidRequest(f"The base URL {error}.", "base_url") from None
-    if proxy and split_address(proxy, "http") is None:
+    is_proxy = isinstance(proxy, str) and (not proxy or split_address(proxy, "http"))
+    if not is_proxy:
         message = "The proxy must be an address such as http://proxy.example.com:3128."
         raise InvalidRequest(message, "proxy")
     parts = urlsplit(root)

@@ -18,6 +18,7 @@ from celery.exceptions import Ignore
 from django.db import transaction
 
 from . import sending
+from .api.arguments import checked_flag
 from .buying.orders import order
 from .canvas import keeping
 from .conf import get_settings
@@ -25,7 +26,8 @@ from .db import clock
 from .exceptions import InvalidRequest
 from .lifecycle import endings
 from .lifecycle.targets import find_video, follow
-from .models import KeptTask, Video, image_copies
+from .models import KeptTask, Video
+from .models.actions import checked_timeout
 
 __all__ = ["generate_video", "track_video", "wait_for_video"]
 
@@ -53,29 +55,30 @@ def generate_video(
     The options are `create_video`'s, but `images` may also be open files. `timeout` is in seconds
     from the create's reply. `link` is called with what `poll_video` returns, or with what
     `store_video` returns where `store` is true; `link_error` on any other end. A second call with
-    the same `idempotency_key` returns the first row and sends nothing, its `link` included.
-    Raises `InvalidRequest` before anything is inserted.
+    the same `idempotency_key` returns the first row and sends nothing, its `link` included;
+    `video.created` says which of the two it is. Raises `InvalidRequest` before anything is
+    inserted, also for an `idempotency_key` of another order (another prompt, model, length, size
+    or image content), and for one whose row was removed within `KEEP_KEYS`.
     """
     canvas = _canvas(link, link_error, store=store)
     with transaction.atomic(using=Video.objects.primary().db):
-        with image_copies.copied(images) as names:
-            video, is_new = order(
-                prompt,
-                model=model,
-                seconds=seconds,
-                size=size,
-                images=names,
-                account=account,
-                idempotency_key=idempotency_key,
-                metadata=metadata,
-                timeout=timeout,
-                store=store,
-            )
+        video, is_new = order(
+            prompt,
+            model=model,
+            seconds=seconds,
+            size=size,
+            images=images,
+            account=account,
+            idempotency_key=idempotency_key,
+            metadata=metadata,
+            timeout=timeout,
+            store=store,
+            takes_files=True,
+        )
+        video.created = is_new
         if is_new:
             _park(video, canvas, is_new=True)
             video.keep(sending.SUBMIT, str(video.pk))
-    if not is_new:
-        image_copies.remove(names)
     return video
 
 
@@ -91,8 +94,8 @@ def track_video(
     """Follow a video that something else bought; return its row at once.
 
     `link`, `link_error` and `store` as for `generate_video`; `timeout` in seconds from now. A
-    video that is followed already is one row and one poll loop; one that completed without a usable
-    link is asked for again.
+    video that is followed already is one row and one poll loop; `video.created` says whether this
+    call inserted it. One that completed without a usable link is asked for again.
     """
     canvas = _canvas(link, link_error, store=store)
     with transaction.atomic(using=Video.objects.primary().db):
@@ -110,6 +113,7 @@ def wait_for_video(video: Video | str | uuid.UUID, timeout: float | None = None)
     `django.db.transaction.TransactionManagementError` inside an atomic block, which would never
     see the end.
     """
+    timeout = checked_timeout(timeout, lowest=0)
     row = find_video(video)
     if transaction.get_connection(row.db).in_atomic_block:
         raise transaction.TransactionManagementError(
@@ -125,8 +129,9 @@ def wait_for_video(video: Video | str | uuid.UUID, timeout: float | None = None)
     return row
 
 
-def _canvas(link: Any, link_error: Any, *, store: bool | None) -> dict[str, Any] | None:
+def _canvas(link: Any, link_error: Any, *, store: Any) -> dict[str, Any] | None:
     """Return the options of the `poll_video` that waits; None where nothing waits."""
+    store = checked_flag(store, "store")
     links, errbacks = _signatures(link, "link"), _signatures(link_error, "link_error")
     if not links and not errbacks:
         return None
@@ -143,7 +148,7 @@ _GIVEN = {
 
 
 def _signatures(value: Any, name: str) -> list[Any]:
-    values = list(value) if isinstance(value, (list, tuple)) else [value] if value else []
+    values = list(value) if isinstance(value, (list, tuple)) else [value] * (value is not None)
     for signature in values:
         if not isinstance(signature, Signature):
             message = f"{name} is a signature (task.s(…)), not {type(signature).__name__}."

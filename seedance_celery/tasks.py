@@ -20,6 +20,7 @@ from django.db import DataError, Error, transaction
 
 from . import sending, waits
 from .accounts import health, limits
+from .api.arguments import checked_flag
 from .buying import create
 from .buying.orders import order
 from .canvas import keeping, results
@@ -180,6 +181,7 @@ def poll_video(
     `propagate=False` returns it as well. Raises `TypeError` or `ValueError` at once for what names
     no video.
     """
+    checked_flag(propagate, "propagate")
     with _database_errors(self):
         kept = keeping.find(self.request.id)
         if kept is not None:
@@ -248,8 +250,10 @@ def create_video(
 
     `seconds` is the video's length, `size` a ratio ("16:9") or pixels ("1280x720"), `images` are
     names in the storage. A second call with the same `idempotency_key` waits for the first one's
-    reply and returns it. Raises `InvalidRequest` before any request, `CreateRejected` where the
-    API refuses, `CreateUnknown` where the reply was lost and a person gave up.
+    reply and returns it. Raises `InvalidRequest` before any request, also for an
+    `idempotency_key` of another order (another prompt, model, length, size or image content) and
+    for one whose row was removed within `KEEP_KEYS`; `CreateRejected` where the API refuses,
+    `CreateUnknown` where the reply was lost and a person gave up.
     """
     options: dict[str, Any] = {"model": model, "seconds": seconds, "size": size, "images": images}
     options |= {"account": account, "idempotency_key": idempotency_key, "metadata": metadata}

@@ -14,7 +14,7 @@ from seedance_celery.catalog import CATALOG, DEFAULT_MODEL, RATIOS, Model, image
 from seedance_celery.exceptions import InvalidRequest
 
 from .models import Film
-from .orders import ask_for_film
+from .orders import ask_for_film, key_of
 
 __all__ = ["FilmForm"]
 
@@ -96,18 +96,27 @@ class FilmForm(forms.Form):
                 seconds=data["seconds"],
                 size=data["size"],
                 images=names,
-                idempotency_key=str(data["token"]),
+                idempotency_key=key_of(columns, data["token"]),
                 columns=columns,
             )
         except InvalidRequest as error:
-            # Its words name the model as the API does; people have chosen it by another name.
-            text = str(error).replace(data["model"], _words(data["model"]))
-            self.add_error(error.field if error.field in self.fields else None, text)
+            self._show(error)
         # A page that is sent twice brings its images twice.
         used = set(film.images.values_list("file", flat=True)) if film else set()
         for name in set(names) - used:
             default_storage.delete(name)
         return film
+
+    def _show(self, error: InvalidRequest) -> None:
+        if error.field == "idempotency_key":
+            # Somebody went back to a page that was sent, and asks for another film with it.
+            self.data = {**self.data.dict(), "token": str(uuid.uuid4())}
+            self.add_error(None, "This page has asked for a film before. Send it for another.")
+            return
+        # Its words name the model as the API does; people have chosen it by another name.
+        model = self.cleaned_data["model"]
+        text = str(error).replace(model, _words(model))
+        self.add_error(error.field if error.field in self.fields else None, text)
 
 
 def _name_of(image: UploadedFile) -> str:

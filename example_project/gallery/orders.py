@@ -16,7 +16,7 @@ from seedance_celery.shortcuts import generate_video
 from .models import VISITOR, Film, FilmImage
 from .tasks import publish, refund
 
-__all__ = ["ask_for_film", "try_again", "whose"]
+__all__ = ["ask_for_film", "key_of", "try_again", "whose"]
 
 
 def whose(request: HttpRequest) -> dict[str, Any]:
@@ -24,6 +24,17 @@ def whose(request: HttpRequest) -> dict[str, Any]:
     if isinstance(request.user, AbstractUser):
         return {"owner": request.user}
     return {"visitor": request.session.setdefault(VISITOR, uuid.uuid4().hex)}
+
+
+def key_of(columns: dict[str, Any], token: uuid.UUID) -> str:
+    """Return the idempotency key of a page, bound to whoever sends it.
+
+    The token alone would do for an honest page. But it comes from the browser, and whoever sends
+    the token of somebody else must not get that one's film.
+    """
+    owner = columns.get("owner")
+    sender = f"user-{owner.pk}" if owner else f"visitor-{columns['visitor']}"
+    return f"{sender}:{token}"
 
 
 def ask_for_film(
@@ -37,8 +48,9 @@ def ask_for_film(
     """Insert a film and its video; a worker buys it once the transaction has committed.
 
     `images` are names in the storage, `columns` say whose it is, `options` are
-    `generate_video`'s. The same `idempotency_key` returns the film that is there: a double click
-    buys nothing. Raises `InvalidRequest` for what the API would refuse.
+    `generate_video`'s. The same order with the same `idempotency_key` returns the film that is
+    there: a double click buys nothing. Raises `InvalidRequest` for what the API would refuse, and
+    for another order with that key.
     """
     with transaction.atomic():
         film = Film(prompt=prompt, **columns)
@@ -51,11 +63,11 @@ def ask_for_film(
             link=publish.s(str(film.pk)),
             link_error=refund.s(str(film.pk)),
         )
-        existing = Film.objects.filter(video=film.video).first()
-        if existing is None:
-            film.save()
-            film.images.bulk_create(FilmImage(film=film, file=name) for name in images)
-    return existing or film
+        if not film.video.created:
+            return Film.objects.get(video=film.video)
+        film.save()
+        film.images.bulk_create(FilmImage(film=film, file=name) for name in images)
+    return film
 
 
 def try_again(film: Film) -> Film:

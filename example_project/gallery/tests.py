@@ -163,6 +163,28 @@ class GalleryTests(TestCase):
         [image] = Film.objects.get().images.all()
         self.assertEqual(default_storage.listdir("references"), ([], [Path(image.file.name).name]))
 
+    def test_another_film_from_a_page_that_was_sent_is_asked_for_with_a_new_token(self) -> None:
+        form = _form()
+        self.client.post("/", form)
+        response = self.client.post("/", {**form, "prompt": "A boat"})
+        self.assertContains(response, "asked for a film before", status_code=422)
+        self.assertEqual(Film.objects.count(), 1)
+        token = re.search(r'name="token" value="([^"]+)"', response.content.decode())
+        assert token is not None
+        self.client.post("/", {**form, "prompt": "A boat", "token": token[1]})
+        self.assertEqual(Film.objects.count(), 2)
+
+    def test_the_token_of_somebody_else_brings_a_film_of_ones_own(self) -> None:
+        form = _form()
+        ann, bob = Client(), Client()
+        ann.force_login(User.objects.create_user("ann"))
+        bob.force_login(User.objects.create_user("bob"))
+        for browser in (ann, bob, Client()):
+            self.assertRedirects(browser.post("/", form), "/")
+        self.assertEqual(Film.objects.values("video").distinct().count(), 3)
+        self.seedance.run_until_done()
+        self.assertEqual(self.seedance.charges, 3)
+
     def test_a_film_that_takes_too_long_can_be_waited_for_again(self) -> None:
         self.seedance.next_video("stuck=400")
         film = self.ask()

@@ -55,8 +55,9 @@ def again(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         return redirect(failed)
     try:
         return redirect(try_again(failed))
-    except InvalidRequest:
-        messages.error(request, "This film cannot be asked for again: one of its images is gone.")
+    except InvalidRequest as error:
+        reason = "one of its images is gone" if error.field == "images" else str(error)
+        messages.error(request, f"This film cannot be asked for again: {reason}.")
     return redirect(failed)
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "DEFAULT_SIZE",
     "IMAGE_HEAD",
     "MAX_MODEL_ID",
+    "MAX_PROMPT",
     "RATIOS",
     "Model",
     "extended",
@@ -35,6 +36,8 @@ DEFAULT_SIZE = "16:9"
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9")
 IMAGE_HEAD = 12
 """Bytes from an image's beginning that tell its type."""
+MAX_PROMPT = 100_000
+"""Characters of a prompt: more is a mistake, and too much for one statement of some databases."""
 MAX_MODEL_ID = 100
 MAX_SECONDS = 86400
 """A day: more is a mistake in the unit."""
@@ -172,6 +175,8 @@ def validate_create(
     row could keep the values.
     """
     _check_text("prompt", prompt)
+    if len(prompt) > MAX_PROMPT:
+        raise InvalidRequest(f"A prompt has at most {MAX_PROMPT} characters.", "prompt")
     _check_text("model", model)
     if len(model) > MAX_MODEL_ID:
         raise InvalidRequest(f"A model id has at most {MAX_MODEL_ID} characters.", "model")
@@ -196,7 +201,9 @@ def _check_seconds(model: str, seconds: Any, limits: Model | None) -> None:
         raise InvalidRequest("The seconds must be a whole number above 0.", "seconds")
     low, high = limits.seconds if limits else (1, MAX_SECONDS)
     if not low <= seconds <= high:
-        raise InvalidRequest(f"{model} takes {low} to {high} seconds, not {seconds}.", "seconds")
+        # A number of more than 4,300 digits has no text.
+        given = f", not {seconds}" if seconds <= MAX_SECONDS else ""
+        raise InvalidRequest(f"{model} takes {low} to {high} seconds{given}.", "seconds")
 
 
 def _check_size(size: Any, limits: Model | None) -> None:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
-import uuid
-from collections.abc import Iterable
-from itertools import chain
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.core.files.storage import Storage, storages
 from django.db import IntegrityError, transaction
 
-from ..api.catalog import IMAGE_HEAD, validate_create
-from ..api.redaction import storable_text
+from ..api.arguments import checked_flag, checked_key, checked_metadata, plain
+from ..api.catalog import validate_create
 from ..conf import get_settings
 from ..db import clock
 from ..exceptions import InvalidRequest
-from ..models import Video
+from ..models import UsedKey, Video, image_copies
 from ..models.actions import checked_timeout
+from ..models.used_key import used_key
 
 __all__ = ["check", "order"]
 
 logger = logging.getLogger(__name__)
-
-MAX_LEVELS = 30
-"""Lists and dicts within each other in `metadata`: MariaDB refuses JSON of 32."""
 
 
 def order(
@@ -41,35 +37,60 @@ def order(
     timeout: float | None = None,
     celery_id: str | None = None,
     store: bool | None = None,
+    takes_files: bool = False,
 ) -> tuple[Video, bool]:
     """Insert a row for a video to buy; return it and whether it is new.
 
-    Raises `InvalidRequest` (naming the field) for what the API would refuse and for what not every
-    database keeps, `UnknownAccount` for an account that is not configured. The same Celery id, or
-    the same idempotency key on an account, returns the row that is there.
+    `images` are names in the storage, and open files as well where the caller `takes_files`: their
+    copies stay where the row is new. Raises `InvalidRequest` (naming the field) for what the API
+    would refuse, for what not every database keeps, and for an idempotency key of another order;
+    `UnknownAccount` for an account that is not configured. The same Celery id, or the same order
+    with the same idempotency key on an account, returns the row that is there.
     """
     settings = get_settings()
-    name = settings.account(account).name
-    model = model or settings.default_model
-    names = _names(images)
-    images = [name for name, _ in names]
-    check(prompt, model=model, seconds=seconds, size=size, images=images)
+    prompt, model, seconds, size = map(plain, (prompt, model, seconds, size))
+    model = None if model == "" else model
+    used_model = settings.default_model if model is None else model
     values = {
-        "account": name,
-        "model": model,
+        "account": settings.account(account).name,
+        "model": used_model,
         "prompt": prompt,
         "seconds": seconds,
         "size": size or "",
-        "images": names,
-        "metadata": _jsonable(metadata),
+        "metadata": checked_metadata(metadata),
         "timeout": checked_timeout(timeout) or settings.timeout,
-        "store_wanted": bool(store),
+        "store_wanted": checked_flag(store, "store"),
         "create_celery_id": celery_id,
-        "idempotency_key": _key(idempotency_key),
+        "idempotency_key": checked_key(idempotency_key),
         "created_at": clock.now(),
         "overdue_at": clock.after(settings.resend_after),
     }
-    return _inserted(values)
+    # No file is opened or copied for an order that is refused anyway.
+    validate_create(prompt, used_model, seconds, size, models=settings.models)
+    with image_copies.stored(images, takes_files=takes_files) as stored:
+        has_key = values["idempotency_key"] is not None
+        read = [image.read(whole=has_key) for image in stored]
+        heads = [head for head, _ in read]
+        validate_create(prompt, used_model, seconds, size, heads, models=settings.models)
+        values["images"] = [image.as_row() for image in stored]
+        if has_key:
+            hashes = [content for _, content in read]
+            values["order_digest"] = _digest(prompt, model, seconds, size, hashes)
+        video, is_new = _inserted(values)
+    if not is_new:
+        image_copies.remove(values["images"])
+    return video, is_new
+
+
+def _digest(
+    prompt: str, model: str | None, seconds: int | None, size: str | None, hashes: Sequence[str]
+) -> str:
+    """Return a hash of what is bought, as the caller gave it, each image by its content.
+
+    What was left out stays left out, so that a deploy with another default changes nothing.
+    """
+    asked = [prompt, model, seconds, size, list(hashes)]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
 def _inserted(values: dict[str, Any]) -> tuple[Video, bool]:
@@ -83,37 +104,50 @@ def _inserted(values: dict[str, Any]) -> tuple[Video, bool]:
             found = _existing(values)
             if found is None:
                 raise
-    _warn_of_another(found, values)
     return found, False
 
 
-def _warn_of_another(found: Video, values: dict[str, Any]) -> None:
-    """Tell of an order that its key keeps from being bought, though it is not the same one."""
-    if any(getattr(found, name) != values[name] for name in ("prompt", "model", "seconds", "size")):
+def _existing(values: dict[str, Any]) -> Video | None:
+    """Return the row of the same order; raise `InvalidRequest` where its key is another order's."""
+    rows = Video.objects.primary().with_now()
+    celery_id, key = values["create_celery_id"], values["idempotency_key"]
+    found = rows.filter(create_celery_id=celery_id).first() if celery_id else None
+    if found is not None or not key:
+        return found
+    found = rows.filter(account=values["account"], idempotency_key=key).first()
+    if found is not None:
+        _require_same(found, values)
+        return found
+    # Only now: while its row was looked for, a key may have been moved here by its removal.
+    used = used_key(values["account"], key)
+    if used is not None:
+        raise InvalidRequest(_told_of_used(used), "idempotency_key")
+    return None
+
+
+def _require_same(found: Video, values: dict[str, Any]) -> None:
+    """Raise `InvalidRequest` where a key was used for another order, which may be another user's.
+
+    A row from before orders had a digest is compared by what is in it, and only a warning tells.
+    """
+    if found.order_digest and found.order_digest != values["order_digest"]:
+        message = (
+            "This idempotency_key was used for another order on this account. Make a new key for "
+            'each order, and bind it to the user, such as f"{user.pk}:{form_id}".'
+        )
+        raise InvalidRequest(message, "idempotency_key")
+    compared = () if found.order_digest else ("prompt", "model", "seconds", "size")
+    if any(getattr(found, name) != values[name] for name in compared):
         words = "Video %s: another order came with its idempotency_key, and was not bought"
         logger.warning(words, found)
 
 
-def _existing(values: dict[str, Any]) -> Video | None:
-    rows = Video.objects.primary().with_now()
-    found = None
-    if values["create_celery_id"]:
-        found = rows.filter(create_celery_id=values["create_celery_id"]).first()
-    if found is None and values["idempotency_key"]:
-        key = {"account": values["account"], "idempotency_key": values["idempotency_key"]}
-        found = rows.filter(**key).first()
-    return found
-
-
-def _names(images: Iterable[Any]) -> list[list[Any]]:
-    """Return `[storage name, is ours to remove]` for each image."""
-    _refuse_one_name(images)
-    return [[image, False] if isinstance(image, str) else list(image) for image in images]
-
-
-def _refuse_one_name(images: Any) -> None:
-    if isinstance(images, (str, bytes)):
-        raise InvalidRequest("images is a list of names in the storage, not one name.", "images")
+def _told_of_used(used: UsedKey) -> str:
+    bought = f"bought video {used.api_id}" if used.api_id else "was used for an order"
+    return (
+        f"This idempotency_key {bought} (row {used.video_pk}), whose row was removed on "
+        f"{used.removed_at:%Y-%m-%d}. Make a new key to buy another video."
+    )
 
 
 def check(
@@ -129,69 +163,6 @@ def check(
     `images` are names in the storage, or open files, which are left at their beginning.
     """
     settings = get_settings()
-    _refuse_one_name(images)
-    heads = [_head(storages[settings.storage], image) for image in images]
-    model = model or settings.default_model
+    heads = image_copies.heads_of(images)
+    model = settings.default_model if model is None or model == "" else model
     validate_create(prompt, model, seconds, size, heads, models=settings.models)
-
-
-def _head(storage: Storage, name: Any) -> bytes:
-    if hasattr(name, "read"):
-        return _head_of_file(name)
-    try:
-        with storage.open(name, "rb") as file:
-            return bytes(file.read(IMAGE_HEAD))
-    except (OSError, ValueError):  # a name with a NUL is a ValueError
-        raise InvalidRequest(f"The storage has no image {name!r}.", "images") from None
-
-
-def _head_of_file(file: Any) -> bytes:
-    try:
-        file.seek(0)
-        head = bytes(file.read(IMAGE_HEAD))
-        file.seek(0)
-    except ValueError:
-        raise InvalidRequest("An image is a closed file. Open it again.", "images") from None
-    return head
-
-
-def _jsonable(metadata: Any) -> Any:
-    try:
-        json.dumps(metadata, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidRequest(f"metadata is kept as JSON: {error}", "metadata") from None
-    if not _is_storable(metadata):
-        message = (
-            f"metadata holds a NUL or a lone surrogate, or more than {MAX_LEVELS} levels of lists "
-            f"and dicts: not every database keeps these. Take them out."
-        )
-        raise InvalidRequest(message, "metadata")
-    return metadata
-
-
-def _is_storable(value: Any, levels: int = MAX_LEVELS) -> bool:
-    """Tell whether every database keeps a JSON value."""
-    if isinstance(value, str):
-        return storable_text(value, len(value)) == value
-    if not isinstance(value, (dict, list, tuple)):
-        return True
-    parts = chain(value, value.values()) if isinstance(value, dict) else value
-    return levels > 0 and all(_is_storable(part, levels - 1) for part in parts)
-
-
-def _key(idempotency_key: Any) -> str | None:
-    if idempotency_key is None:
-        return None
-    if isinstance(idempotency_key, uuid.UUID):
-        return str(idempotency_key)
-    if not isinstance(idempotency_key, str) or not 0 < len(idempotency_key) <= 255:
-        message = "idempotency_key is a string of 1 to 255 characters."
-        raise InvalidRequest(message, "idempotency_key")
-    # To MariaDB "k" and "k " are one key.
-    if idempotency_key != idempotency_key.strip() or not _is_storable(idempotency_key):
-        message = (
-            "idempotency_key holds a NUL or a lone surrogate, or white space at an end. "
-            "Take it out."
-        )
-        raise InvalidRequest(message, "idempotency_key")
-    return idempotency_key

@@ -15,12 +15,12 @@ from celery.signals import (
     task_success,
 )
 from django.db import Error, connections, transaction
-from django.db.models.signals import pre_delete
+from django.db.models.signals import post_delete, pre_delete
 from django.dispatch import receiver
 
 from .. import sending
 from ..db import clock
-from ..models import KeptTask, Video, image_copies
+from ..models import KeptTask, Video, image_copies, used_key
 from . import keeping
 
 __all__: list[str] = []
@@ -115,21 +115,22 @@ def _forget_revoked(celery_id: str) -> None:
 
 
 @receiver(pre_delete, sender=Video, dispatch_uid="seedance_celery.pre_delete")
-def on_delete(sender: Any, instance: Video, **kwargs: Any) -> None:
+def on_delete(sender: Any, instance: Video, using: str, **kwargs: Any) -> None:
     """Refuse to delete a video that is being bought or rendered: it is paid for."""
-    if Video.objects.primary().unfinished().filter(pk=instance.pk).exists():
+    # The object may be older than the row, which was bought or resumed since.
+    needed = ("finished_at", "images", "account", "idempotency_key", "api_id")
+    row = Video.objects.primary().only(*needed).filter(pk=instance.pk).first()
+    if row is None:
+        return
+    if not row.is_finished:
         raise Video.unfinished_error(instance)
-    if instance.images:
+    used_key.note(row, using)
+    if row.images:
         # Of a create that was given up, and could have been bought again with them.
-        remove = partial(_remove_copies, str(instance.pk), instance.images)
-        transaction.on_commit(remove, using=instance.db)
+        transaction.on_commit(partial(image_copies.remove, row.images), using=row.db)
 
 
-def _remove_copies(key: str, images: Any) -> None:
-    # The deletion is committed by then: an error must not look as if it had failed.
-    for image in images if isinstance(images, list) else [images]:
-        try:
-            image_copies.remove([image])
-        except (TypeError, ValueError) as error:
-            kind = type(error).__name__
-            logger.warning("Of video %s an entry in images is none (%s)", key, kind)
+@receiver(post_delete, sender=Video, dispatch_uid="seedance_celery.post_delete")
+def on_deleted(sender: Any, using: str, **kwargs: Any) -> None:
+    """Remember the idempotency keys of the videos that are deleted."""
+    used_key.remember_noted(using)

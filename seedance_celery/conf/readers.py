@@ -12,6 +12,7 @@ from typing import Any
 from django.utils.module_loading import import_string
 
 from ..api import catalog
+from ..api.arguments import LONGEST_ACCOUNT
 
 __all__ = [
     "KeyPath",
@@ -35,8 +36,6 @@ __all__ = [
 YEAR = 366 * 86400.0
 """The longest time that a setting may name, in seconds: beyond it is a mistake in the unit."""
 SHORTEST_INTERVAL = 0.1
-LONGEST_NAME = 64
-"""Characters of an account's name: rows keep it."""
 
 
 class KeyPath:
@@ -198,7 +197,7 @@ def accounts(value: Any) -> Mapping[str, Mapping[str, Any]]:
     """Read a dict of dicts; what is in them has readers of its own."""
     _require(isinstance(value, Mapping), "must be a dict from a name to a dict")
     for account, options in value.items():
-        is_name = isinstance(account, str) and 0 < len(account.strip()) <= LONGEST_NAME
-        _require(is_name, f"has a name that is not 1 to {LONGEST_NAME} characters of text")
+        is_name = isinstance(account, str) and 0 < len(account.strip()) <= LONGEST_ACCOUNT
+        _require(is_name, f"has a name that is not 1 to {LONGEST_ACCOUNT} characters of text")
         _require(isinstance(options, Mapping), f"has no dict for {account!r}")
     return value  # type: ignore[no-any-return]

@@ -19,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from ..api import catalog
+from ..api.arguments import checked_account
 from ..api.base_url import DEFAULT_BASE_URL, KEY_VARIABLE, checked_base_url, is_loopback
 from ..exceptions import SeedanceError
 from . import readers
@@ -133,6 +134,8 @@ class Settings:
     )
     """Age in seconds at which the sweep removes finished videos, with your rows that hang on them
     by `CASCADE`. Default: never."""
+    keep_keys: float = _setting(readers.seconds(86400, 10 * readers.YEAR), 365 * 86400.0)
+    """For how many seconds an idempotency key is remembered after the row of its video is gone."""
     view_permission: str | Callable[..., Any] = _setting(  # noqa: RUF009  (a field)
         readers.dotted_path, "seedance_celery.permissions.staff_only"
     )
@@ -153,12 +156,13 @@ class Settings:
     def account(self, name: str | None = None) -> Account:
         """Return the account of a name.
 
-        Raises `UnknownAccount` where `ACCOUNTS` has no such name.
+        Raises `UnknownAccount` where `ACCOUNTS` lacks it, `InvalidRequest` for what is no name.
         """
+        name = checked_account(name) or "default"
         try:
-            return self.accounts[name or "default"]
+            return self.accounts[name]
         except KeyError:
-            raise UnknownAccount(_unknown_account(name or "default", self.accounts)) from None
+            raise UnknownAccount(_unknown_account(name, self.accounts)) from None
 
     @property
     def poll_limit(self) -> float:

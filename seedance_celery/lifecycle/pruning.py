@@ -13,6 +13,7 @@ from django.db.models.deletion import get_candidate_relations_to_delete
 
 from ..db import clock
 from ..models import Video
+from ..models.used_key import forget_old_keys
 from .deletion import Deleted, delete_each, over, survey
 
 __all__ = ["BATCH", "count", "prune", "prune_all"]
@@ -43,6 +44,7 @@ def prune(age: float) -> Deleted:
     deleted hold up no others, however many they are. After the last one it starts anew.
     """
     global _place
+    forget_old_keys(BATCH)
     videos, _place = _batch(age, _place)
     deleted = delete_each([video for video in videos if not _rests(video.pk)])
     for refusal in deleted.refused[:RESTING]:
@@ -61,6 +63,7 @@ def _rests(key: Any) -> bool:
 
 def prune_all(age: float) -> Deleted:
     """Delete all videos that ended more than `age` seconds ago, in batches."""
+    forget_old_keys(BATCH)
     return _logged(_all(age, delete_each))
 
 

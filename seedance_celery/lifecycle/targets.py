@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
 
 from .. import signals, waits
+from ..api.arguments import checked_account
 from ..conf import get_settings
 from ..db import clock
 from ..exceptions import InvalidRequest
@@ -35,6 +35,7 @@ def follow(
     Raises `TypeError` for what cannot name a video, `ValueError` for an empty or unknown id.
     """
     checked_timeout(timeout)
+    account = checked_account(account)
     pk, api_id, named = _parse(target)
     if pk is not None:
         is_asked = resumes and not isinstance(target, Mapping)
@@ -47,6 +48,7 @@ def follow(
             account=account, api_id=api_id, defaults=values
         )
         video = video.current()
+        video.created = is_new
         if is_new:
             wait = (video.next_poll_at - video.now).total_seconds() if video.next_poll_at else 0
             video.call(max(0.0, wait))
@@ -87,21 +89,29 @@ def _parse(target: Any) -> tuple[Any, str, str | None]:
 
 def _parse_mapping(target: Mapping[str, Any]) -> tuple[Any, str, str | None]:
     if target.get("video_pk"):
-        return target["video_pk"], "", None
+        return _parse_pk(target["video_pk"]), "", None
     for name in ("id", "task_id"):
         if target.get(name):
-            return None, checked_api_id(target[name]), target.get("account")
+            return None, checked_api_id(target[name]), checked_account(target.get("account"))
     raise InvalidRequest(
         f"A {type(target).__name__} without video_pk, id or task_id names no video. {_BEFORE}",
         "video",
     )
 
 
-def _by_pk(pk: Any) -> Video:
+def _parse_pk(pk: Any) -> uuid.UUID:
+    try:
+        return pk if isinstance(pk, uuid.UUID) else uuid.UUID(pk)
+    except (AttributeError, TypeError, ValueError):
+        message = "video_pk is the primary key of a row: a UUID, or the text of one."
+        raise InvalidRequest(message, "video") from None
+
+
+def _by_pk(pk: uuid.UUID) -> Video:
     try:
         return Video.objects.primary().with_now().get(pk=pk)
-    except (Video.DoesNotExist, ValidationError, TypeError, ValueError):
-        raise InvalidRequest(f"There is no video with the pk {str(pk)[:64]!r}.", "video") from None
+    except Video.DoesNotExist:
+        raise InvalidRequest(f"There is no video with the pk {pk}.", "video") from None
 
 
 def _account_of(api_id: str) -> str:

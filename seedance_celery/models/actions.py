@@ -12,6 +12,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from .. import sending, signals
+from ..api.arguments import plain
 from ..api.replies import MAX_ID, is_api_id
 from ..conf import get_settings
 from ..exceptions import InvalidRequest
@@ -234,7 +235,7 @@ def checked_api_id(api_id: str) -> str:
     if not is_api_id(api_id):
         message = "The API id holds characters that do not show, or dots alone. Type it in anew."
         raise InvalidRequest(message, "api_id")
-    return api_id
+    return str(plain(api_id))
 
 
 @contextmanager
@@ -245,12 +246,15 @@ def _own_id(api_id: str) -> Iterator[None]:
         raise InvalidRequest(f"Another video has the API id {api_id}.", "api_id") from None
 
 
-def checked_timeout(timeout: float | None) -> float | None:
+def checked_timeout(timeout: float | None, *, lowest: float = 1e-3) -> float | None:
     """Return a timeout that can be waited for, in seconds; raise `InvalidRequest` for another."""
     is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
-    if timeout is None or (is_number and 0 < timeout <= LONGEST_TIMEOUT):
-        return timeout
-    message = f"timeout is a number of seconds up to {LONGEST_TIMEOUT}, not {timeout!r:.40}."
+    if timeout is None:
+        return None
+    if is_number and lowest <= timeout <= LONGEST_TIMEOUT:
+        return float(timeout)
+    # The value stays out of the text: a number of more than 4,300 digits has none.
+    message = f"timeout is a number of seconds from {lowest:g} to {LONGEST_TIMEOUT}."
     raise InvalidRequest(message, "timeout")
 
 

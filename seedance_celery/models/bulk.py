@@ -20,6 +20,7 @@ Move = tuple[Video, Mapping[str, Any]]
 UNREAD = (
     *("prompt", "images", "metadata", "raw", "create_reply", "history", "reason", "video_url"),
     *("file", "file_size", "sha256", "size", "store_error", "idempotency_key", "create_celery_id"),
+    "order_digest",
     "store_tries",
 )
 

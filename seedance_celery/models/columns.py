@@ -134,6 +134,8 @@ class Columns(models.Model):
         _("create's Celery id"), max_length=255, null=True, blank=True, unique=True
     )
     idempotency_key = OpaqueField(_("idempotency key"), max_length=255, null=True, blank=True)
+    order_digest = models.CharField(_("order's digest"), max_length=64, blank=True, default="")
+    """A hash of what the caller asked for, to compare with a later order of the same key."""
     post_started_at = models.DateTimeField(_("POST started at"), null=True, blank=True)
     create_tries = models.PositiveSmallIntegerField(_("create tries"), default=0)
     in_line_since = models.DateTimeField(_("in line since"), null=True, blank=True)
@@ -150,6 +152,10 @@ class Columns(models.Model):
 
     history = models.JSONField(_("history"), default=list, blank=True)
     """What changed when, for people: `[time, event]`, the newest last, capped."""
+
+    created: bool = False
+    """Whether the call that returned this object inserted its row (`generate_video`,
+    `track_video`). False on an object from anywhere else."""
 
     # Brought along by `with_now()`.
     now: datetime

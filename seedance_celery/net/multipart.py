@@ -42,7 +42,7 @@ class ImageFile:
     """
 
     def __init__(self, image: Image, number: int) -> None:
-        name, file, kind = image if isinstance(image, tuple) else ("", image, "")
+        name, file, kind = _parts(image, number)
         if not callable(getattr(file, "read", None)):
             raise InvalidRequest(f"Image {number} is not an open file.", "images")
         self._number = number
@@ -101,6 +101,17 @@ class ImageFile:
         except Exception as error:  # a storage may raise anything
             message = f"Image {self._number} could not be read ({type(error).__name__})."
             raise ConnectFailed(f"{message} Nothing was sent whole.") from error
+
+
+def _parts(image: Any, number: int) -> tuple[str, Any, str]:
+    """Return the name, the file and the MIME type of an image; "" where it has none."""
+    parts = image if isinstance(image, tuple) else ("", image, "")
+    is_right = len(parts) == 3 and isinstance(parts[0], str) and isinstance(parts[2], str)
+    # The type stands in a header of the upload.
+    if is_right and parts[2].isascii() and parts[2].isprintable():
+        return parts[0], parts[1], parts[2]
+    message = f"Image {number} is an open file, or (name, file, MIME type)."
+    raise InvalidRequest(message, "images")
 
 
 def _copied(file: Any) -> tuple[IO[bytes], int]:

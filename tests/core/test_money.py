@@ -185,17 +185,6 @@ def test_what_is_no_id_cannot_be_adopted(kit: Seedance, api_id: str) -> None:
     assert the_video().status == "create_unknown"
 
 
-def test_another_order_with_a_used_key_is_told_of(
-    kit: Seedance, caplog: pytest.LogCaptureFixture
-) -> None:
-    first = generate_video("A kite", idempotency_key="form-1")
-    assert generate_video("A kite", idempotency_key="form-1") == first
-    assert "another order" not in caplog.text
-    assert generate_video("A boat", idempotency_key="form-1") == first
-    assert f"Video {first}: another order came with its idempotency_key" in caplog.text
-    assert "boat" not in caplog.text
-
-
 def test_an_id_that_another_row_has_cannot_be_adopted(kit: Seedance) -> None:
     other = create_video("Another")
     kit.next_video("create_dropped")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -13,13 +15,16 @@ from django.db import OperationalError, connections, transaction
 
 from seedance_celery import sending
 from seedance_celery.accounts import health
+from seedance_celery.api.arguments import MAX_LEVELS
 from seedance_celery.api.catalog import MAX_SECONDS, MAX_SIZE
-from seedance_celery.buying.orders import MAX_LEVELS, order
+from seedance_celery.buying.orders import order
 from seedance_celery.canvas import keeping
 from seedance_celery.db import clock
+from seedance_celery.exceptions import InvalidRequest
 from seedance_celery.lifecycle import endings
+from seedance_celery.lifecycle.pruning import prune
 from seedance_celery.lifecycle.sweep import sweep
-from seedance_celery.models import AccountState, KeptTask, Video
+from seedance_celery.models import AccountState, KeptTask, UsedKey, Video
 from seedance_celery.shortcuts import track_video
 from seedance_celery.storing.files import _Lease, _rows
 from tests.harness.databases import Database
@@ -148,14 +153,60 @@ def test_one_row_whoever_orders_at_once(database: Database, by: str) -> None:
     assert Video.objects.count() == 1
 
 
-def test_each_order_but_one_is_told_of_where_different_ones_come_at_once(
-    database: Database, caplog: pytest.LogCaptureFixture
+def outcome_of(prompt: str) -> str:
+    """Order with one key, and say what came of it."""
+    try:
+        return "bought" if order(prompt, idempotency_key="form-1")[1] else "found"
+    except InvalidRequest as error:
+        return "refused" if error.field == "idempotency_key" else str(error)
+
+
+def test_each_order_but_one_is_refused_where_different_ones_come_at_once(
+    database: Database,
 ) -> None:
     prompts = iter([f"Kite {number}" for number in range(THREADS)])
-    made = at_once(lambda: order(next(prompts), idempotency_key="form-1"))
-    assert sum(created for _, created in filter(None, made)) == 1
-    told = [r for r in caplog.records if "another order came" in r.getMessage()]
-    assert len(told) == len([answer for answer in made if answer]) - 1
+    made = at_once(lambda: outcome_of(next(prompts)))
+    assert Counter(filter(None, made)) == {
+        "bought": 1,
+        "refused": len(list(filter(None, made))) - 1,
+    }
+    assert Video.objects.count() == 1
+
+
+def test_no_order_buys_again_while_the_row_of_its_key_is_pruned(database: Database) -> None:
+    turns = itertools.count()
+    for _ in range(5):
+        assert outcome_of("A kite") == "bought"
+        past = clock.after(-7200)
+        ended = {"finished_at": past, "announced_at": past, "overdue_at": None}
+        Video.objects.update(status="completed", **ended)
+        made = at_once(lambda: prune(3600) if next(turns) % THREADS == 3 else outcome_of("A kite"))
+        assert "bought" not in made
+        prune(3600)
+        assert (outcome_of("A kite"), Video.objects.count()) == ("refused", 0)
+        UsedKey.objects.all().delete()
+
+
+@pytest.mark.parametrize(("look", "outcome"), [(1, "refused"), (2, "found")])
+def test_a_row_that_is_pruned_between_two_looks_is_not_bought_again(
+    database: Database, look: int, outcome: str
+) -> None:
+    outcome_of("A kite")
+    past = clock.after(-7200)
+    ended = {"finished_at": past, "announced_at": past, "overdue_at": None}
+    Video.objects.update(status="completed", **ended)
+    looked: list[str] = []
+
+    def prune_before_one(run: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("SELECT") and "idempotency_key" in sql:
+            looked.append(sql)
+            if len(looked) == look:
+                at_once(lambda: prune(3600), 1)
+        return run(sql, *rest)
+
+    with connections["default"].execute_wrapper(prune_before_one):
+        assert outcome_of("A kite") == outcome
+    assert looked
 
 
 def test_many_sweeps_at_once_send_each_row_once(database: Database, no_broker: list[str]) -> None:

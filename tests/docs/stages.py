@@ -164,6 +164,7 @@ def start_film(prompt: str) -> Order:
 
 
 GIVEN |= {"my_create_task": my_create_task, "start_film": start_film, "form_id": "form-1"}
+GIVEN["request"] = SimpleNamespace(user=SimpleNamespace(pk=1))
 
 
 @stage("README.md")

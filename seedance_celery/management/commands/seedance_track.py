@@ -98,7 +98,7 @@ def _target(text: str, account: str | None) -> Any:
     else:
         if Video.objects.primary().filter(pk=pk).exists():
             return pk
-    return {"id": text, "account": account} if text else text
+    return {"id": checked_api_id(text), "account": account}
 
 
 def _tracked(target: Any, options: dict[str, Any]) -> Video:
