@@ -23,8 +23,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seedance_celery.api.arguments import LONGEST_KEY, MAX_IMAGES, MAX_METADATA, MAX_NAME
+from seedance_celery.api.catalog import MAX_MODEL_ID, MAX_PROMPT, MAX_SIZE
 from seedance_celery.buying.orders import order
-from seedance_celery.catalog import MAX_MODEL_ID, MAX_PROMPT, MAX_SIZE
 from seedance_celery.client import Client
 from seedance_celery.exceptions import InvalidRequest
 from seedance_celery.forms import check_order

@@ -26,7 +26,7 @@ from seedance_celery.lifecycle.pruning import prune
 from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import AccountState, KeptTask, UsedKey, Video
 from seedance_celery.shortcuts import track_video
-from seedance_celery.storing.files import _Lease, _rows
+from seedance_celery.storing.lease import StoreLease
 from tests.harness.databases import Database
 
 THREADS = 6
@@ -136,7 +136,7 @@ def test_a_video_that_ends_before_the_link_is_committed_is_not_missed(
 
 def test_one_of_many_stores_a_file(database: Database) -> None:
     video = a_video(status=Video.Status.COMPLETED)
-    assert at_once(lambda: _Lease(_rows(video)).take()).count(True) == 1
+    assert at_once(lambda: StoreLease(Video.objects.filter(pk=video.pk)).take()).count(True) == 1
 
 
 def test_one_of_many_probes_a_refused_key(database: Database) -> None:
