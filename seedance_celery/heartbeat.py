@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from time import monotonic
 from types import TracebackType
 
 from django.db import Error, connections
@@ -21,11 +22,15 @@ class Heartbeat:
     """Renew a lease every so many seconds, from a thread that is started for it.
 
     What is quick never touches the database: the first renewal comes after `every` seconds.
+    `renew` returns whether the lease still was this process's, and is not called again after
+    that was not so.
     """
 
-    def __init__(self, renew: Callable[[], object], every: float) -> None:
+    def __init__(self, renew: Callable[[], int], every: float) -> None:
         self._renew = renew
         self._every = every
+        self._renewed_at = monotonic()
+        self._is_lost = False
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="seedance-lease", daemon=True)
 
@@ -39,6 +44,16 @@ class Heartbeat:
         self._done.set()
         self._thread.join()
 
+    def is_held(self) -> bool:
+        """Tell whether the lease still is this process's, before a step that cannot be undone.
+
+        It asks the database only after a pause in which nothing was renewed: of a process that
+        was suspended, say.
+        """
+        if not self._is_lost and monotonic() - self._renewed_at > 2 * self._every:
+            self._beat()
+        return not self._is_lost
+
     __enter__ = start
 
     def __exit__(
@@ -51,14 +66,20 @@ class Heartbeat:
 
     def _run(self) -> None:
         beats = int(LONGEST / self._every)
-        while beats and not self._done.wait(self._every):
+        while beats and not self._is_lost and not self._done.wait(self._every):
             beats -= 1
-            self._beat()
+            try:
+                self._beat()
+            finally:
+                connections.close_all()
 
     def _beat(self) -> None:
         try:
-            self._renew()
+            is_held = bool(self._renew())
         except Error as error:
             logger.info("A lease was not renewed (%s)", type(error).__name__)
-        finally:
-            connections.close_all()
+            return
+        self._renewed_at = monotonic()
+        if not is_held:
+            self._is_lost = True
+            logger.info("A lease was lost: another process goes on")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -55,7 +56,7 @@ def keep_file(video: Video) -> StoreResult | StoreFailed | float:
         return get_settings().poll_countdown[0]
     try:
         with Heartbeat(lease.renew, every=get_settings().resend_after / 3):
-            return _keep(video)
+            return _keep(video, lease)
     finally:
         lease.release()
 
@@ -73,12 +74,15 @@ class _Lease:
     def __init__(self, rows: Any) -> None:
         self._rows = rows
         self._until: datetime | None = None
+        # A heartbeat renews it from a thread of its own.
+        self._lock = threading.Lock()
 
     def take(self) -> bool:
         return self._extend(self._rows.exclude(store_lease_until__gt=clock.now()))
 
     def renew(self) -> bool:
-        return self._extend(self._held())
+        with self._lock:
+            return self._extend(self._held())
 
     def release(self) -> None:
         self._held().update(store_lease_until=None)
@@ -94,22 +98,25 @@ class _Lease:
         return won
 
 
-def _keep(video: Video, *, is_renewed: bool = False) -> StoreResult | StoreFailed | float:
+def _keep(
+    video: Video, lease: _Lease, *, is_renewed: bool = False
+) -> StoreResult | StoreFailed | float:
     try:
         return _done(video, _stored(video))
     except UrlExpired:
         if is_renewed:
-            return _failed(video, "the link has expired, and the new one does not work either")
-        return _rescue(video)
+            reason = "the link has expired, and the new one does not work either"
+            return _failed(video, lease, reason)
+        return _rescue(video, lease)
     except DownloadInterrupted as error:
-        return _later(video, error, error.retry_after)
+        return _later(video, lease, error, error.retry_after)
     except (DownloadError, SuspiciousFileOperation) as error:
-        return _failed(video, str(error))
+        return _failed(video, lease, str(error))
     except Error:
         raise
     except Exception as error:  # noqa: BLE001  (a cloud's storage raises errors of its own)
         _note(video, error)
-        return _later(video, error, None)
+        return _later(video, lease, error, None)
 
 
 def _stored(video: Video) -> StoredFile:
@@ -136,7 +143,7 @@ def _is_local(video: Video) -> bool:
     return account.is_local and is_loopback(video.video_url)
 
 
-def _rescue(video: Video) -> StoreResult | StoreFailed | float:
+def _rescue(video: Video, lease: _Lease) -> StoreResult | StoreFailed | float:
     """Ask the API once for a new link; the same one means that the old has died for good."""
     row = video.current()
     held = accounts.wait_for(row.account, row.now) if row.troubled else None
@@ -145,19 +152,21 @@ def _rescue(video: Video) -> StoreResult | StoreFailed | float:
     try:
         task = accounts.client_of(row.account).retrieve(row.api_id or "")
     except ApiError as error:
-        return _later(video, error, accounts.learn(row, error) or error.retry_after)
+        return _later(video, lease, error, accounts.learn(row, error) or error.retry_after)
     accounts.learn(row, task)
     if not task.video_url or task.video_url == video.video_url:
-        return _failed(video, "the link has expired, and the API has no new one")
+        return _failed(video, lease, "the link has expired, and the API has no new one")
     _rows(video).update(video_url=task.video_url, history=video.noted("a new link"))
     video.video_url = task.video_url
-    return _keep(video, is_renewed=True)
+    return _keep(video, lease, is_renewed=True)
 
 
-def _later(video: Video, error: Exception, retry_after: float | None) -> StoreFailed | float:
+def _later(
+    video: Video, lease: _Lease, error: Exception, retry_after: float | None
+) -> StoreFailed | float:
     age = video.now - (video.finished_at or video.now)
     if age > PATIENCE:
-        return _failed(video, _reason(error))
+        return _failed(video, lease, _reason(error))
     logger.info("The file of video %s comes later (%s)", video, type(error).__name__)
     return retry_after or _pause(age.total_seconds())
 
@@ -202,7 +211,10 @@ def _done(video: Video, kept: StoredFile) -> StoreResult:
     return results.store_result(row)
 
 
-def _failed(video: Video, reason: str) -> StoreFailed:
+def _failed(video: Video, lease: _Lease, reason: str) -> StoreFailed | float:
+    if not lease.renew():
+        # Another process has begun to keep the file meanwhile, and may well succeed.
+        return get_settings().poll_countdown[0]
     row = video.current()
     told = {"store_error": reason[:300], "history": row.noted("not stored")}
     if _rows(video).filter(file="").exclude(store_error=reason[:300]).update(**told):
@@ -214,7 +226,7 @@ def _failed(video: Video, reason: str) -> StoreFailed:
 
 def _forget_own(video: Video) -> None:
     # The package's own task that waits, and is not this one, would only find out the same.
-    own = KeptTask.objects.using(video.db).filter(celery_id=store_id(video.pk))
+    own = KeptTask.objects.using(video.db).filter(key=store_id(video.pk))
     own.unclaimed().finish()
 
 
