@@ -39,13 +39,13 @@ def order(
     idempotency_key: str | None = None,
     metadata: Any = None,
     timeout: float | None = None,
-    celery_id: str | None = None,
+    create_key: str | None = None,
     store: bool | None = None,
 ) -> tuple[Video, bool]:
     """Insert a row for a video to buy; return it and whether it is new.
 
     Raises `InvalidRequest` (naming the field) for what the API would refuse and for what not every
-    database keeps, `UnknownAccount` for an account that is not configured. The same Celery id, or
+    database keeps, `UnknownAccount` for an account that is not configured. The same create key, or
     the same idempotency key on an account, returns the row that is there.
     """
     settings = get_settings()
@@ -64,7 +64,7 @@ def order(
         "metadata": _jsonable(metadata),
         "timeout": checked_timeout(timeout) or settings.timeout,
         "store_wanted": bool(store),
-        "create_celery_id": celery_id,
+        "create_key": create_key,
         "idempotency_key": _key(idempotency_key),
         "created_at": clock.now(),
         "overdue_at": clock.after(settings.resend_after),
@@ -97,8 +97,8 @@ def _warn_of_another(found: Video, values: dict[str, Any]) -> None:
 def _existing(values: dict[str, Any]) -> Video | None:
     rows = Video.objects.primary().with_now()
     found = None
-    if values["create_celery_id"]:
-        found = rows.filter(create_celery_id=values["create_celery_id"]).first()
+    if values["create_key"]:
+        found = rows.filter(create_key=values["create_key"]).first()
     if found is None and values["idempotency_key"]:
         key = {"account": values["account"], "idempotency_key": values["idempotency_key"]}
         found = rows.filter(**key).first()

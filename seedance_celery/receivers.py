@@ -40,13 +40,13 @@ def on_success(sender: Any = None, **kwargs: Any) -> None:
     """Finish a kept task: its canvas has gone on and its result is stored."""
     if sender is None or sender.name not in KEPT:
         return
-    celery_id = sender.request.id
-    if not keep.is_ours(sender.request, celery_id):
+    kept = keep.concluded(sender.request, sender.request.id)
+    if kept is None:
         return
     try:
-        KeptTask.objects.primary().filter(celery_id=celery_id).finish()
+        KeptTask.objects.primary().filter(pk=kept.pk).finish()
     except Error as error:
-        logger.info("%s is finished later (%s)", celery_id, type(error).__name__)
+        logger.info("%s is finished later (%s)", kept, type(error).__name__)
 
 
 @task_failure.connect(dispatch_uid="seedance_celery.failure", weak=False)
@@ -56,20 +56,20 @@ def on_failure(sender: Any = None, task_id: str = "", **kwargs: Any) -> None:
     A time limit and a lost process come here as well, in the worker's main process: they end
     nothing, and the sweep sends the task again.
     """
-    request = getattr(sender, "request", None)
-    if sender is None or sender.name not in KEPT or not keep.is_ours(request, task_id):
+    if sender is None or sender.name not in KEPT:
         return
-    keep.rest(request)
+    kept = keep.concluded(sender.request, task_id)
+    if kept is None:
+        return
+    keep.rest(sender.request)
     try:
         # The errbacks that Celery calls have run: a blip must not let them run again.
-        kept = keep.insist_on(partial(keep.find, task_id))
-        if kept is not None and kept.finished_at is None:
-            keep.record(kept, raised_at=clock.now())
-            keep.publish_errbacks(sender, kept)
+        keep.record(kept, raised_at=clock.now())
+        keep.publish_errbacks(sender, kept)
     except Ignore:
-        return
+        return  # the broker is away, or another process has the task
     except Error as error:
-        logger.info("%s is finished later (%s)", task_id, type(error).__name__)
+        logger.info("%s is finished later (%s)", kept, type(error).__name__)
 
 
 @task_postrun.connect(dispatch_uid="seedance_celery.postrun", weak=False)
@@ -83,7 +83,7 @@ def on_postrun(sender: Any = None, **kwargs: Any) -> None:
 def on_revoked(
     sender: Any = None, request: Any = None, expired: bool = False, **kwargs: Any
 ) -> None:
-    """Drop a kept task that someone revoked: it is not sent again.
+    """Drop the kept tasks whose Celery id someone revoked: they are not sent again.
 
     A message that has expired is no such wish: it is a late copy of one that was kept before. The
     worker would drop every later copy with it.

@@ -23,6 +23,7 @@ from .exceptions import InvalidRequest
 from .models import KeptTask, Video
 from .orders import order
 from .targets import find_video, follow
+from .uses import mark
 
 __all__ = ["generate_video", "track_video", "wait_for_video"]
 
@@ -145,7 +146,7 @@ def _signatures(value: Any, name: str) -> list[Any]:
             message = f"{name} is a signature (task.s(…)), not {type(signature).__name__}."
             raise InvalidRequest(message, name)
         if not dispatch.is_keepable(signature):
-            message = f"{name} has arguments that are no JSON, and could not wait in the row."
+            message = f"{name} cannot wait in a row: its arguments are no JSON, or too deep."
             raise InvalidRequest(message, name)
         misfit = dispatch.misfit(signature, 1 if name == "link" else None)
         if misfit:
@@ -163,7 +164,7 @@ def _park(video: Video, canvas: dict[str, Any] | None, *, is_new: bool) -> None:
         return
     celery_id = str(uuid.uuid4())
     text = dispatch.signature_text(
-        dispatch.POLL, [{"video_pk": str(video.pk)}], task_id=celery_id, **canvas
+        dispatch.POLL, [mark(video.pk, celery_id)], task_id=celery_id, **canvas
     )
     kept = KeptTask(celery_id=celery_id, task=dispatch.POLL, video=video, signature=text)
     if not is_new:

@@ -162,7 +162,7 @@ class Actions:
         waiting = KeptTask.objects.using(self.db).filter(video=self)
         # What buys a row's video or keeps its file goes on with nothing: without the one the row
         # would never end, and the other's link dies.
-        waiting = waiting.exclude(task=dispatch.SUBMIT).exclude(celery_id=store_id(self.pk))
+        waiting = waiting.exclude(task=dispatch.SUBMIT).exclude(key=store_id(self.pk))
         return waiting.finish()
 
     def store(self: Video) -> str:  # type: ignore[misc]

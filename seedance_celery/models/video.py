@@ -189,9 +189,8 @@ class Video(Actions, models.Model):
     late = models.BooleanField(_("late"), default=False)
 
     # The create: what makes it happen once, for life.
-    create_celery_id = OpaqueField(
-        _("create's Celery id"), max_length=255, null=True, blank=True, unique=True
-    )
+    create_key = OpaqueField(_("create's key"), max_length=255, null=True, blank=True, unique=True)
+    """The key of the kept `create_video` that buys this video."""
     idempotency_key = OpaqueField(_("idempotency key"), max_length=255, null=True, blank=True)
     post_started_at = models.DateTimeField(_("POST started at"), null=True, blank=True)
     create_tries = models.PositiveSmallIntegerField(_("create tries"), default=0)
@@ -327,8 +326,9 @@ class Video(Actions, models.Model):
         """
         celery_id = celery_id or str(uuid.uuid4())
         kept, is_new = KeptTask.objects.using(self.db).get_or_create(
-            celery_id=celery_id,
+            key=celery_id,
             defaults={
+                "celery_id": celery_id,
                 "task": name,
                 "video": self,
                 "signature": dispatch.signature_text(name, [argument], task_id=celery_id),
