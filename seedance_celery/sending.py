@@ -56,6 +56,9 @@ BROKER_ERRORS = (OperationalError, KombuError, OSError)
 # One more try, at once: a view or a sweep does not wait for a broker that is down.
 RETRY_POLICY = {"max_retries": 1, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 0.2}
 
+MAX_LEVELS = 200
+"""Lists and dicts within each other, up to which a canvas is kept."""
+
 # What a canvas would do next stays in the row: a copy that dies must not take it along, and
 # Celery must not run errbacks for it. An old `expires` would drop the copy.
 NOT_SENT_AGAIN = ("chain", "chord", "link", "link_error", "expires", "eta", "countdown")
@@ -112,10 +115,27 @@ def signature_text(name: str, args: Sequence[Any], **options: Any) -> str:
 
 def is_keepable(signature: Any) -> bool:
     """Tell whether a signature comes back from JSON as it was."""
+    if _is_deep(signature):
+        return False
     try:
         return bool(_plain(loads(dumps(signature))) == _plain(signature))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return False
+
+
+def _is_deep(value: Any) -> bool:
+    """Tell whether lists and dicts are nested so deep that reading them may end in an error.
+
+    How deep JSON may be depends on how much of Python's stack is used already, and a row is read
+    and sent again from other places than it is written in.
+    """
+    level = [value]
+    for _ in range(MAX_LEVELS):
+        parts = [item for item in level if isinstance(item, (dict, list, tuple))]
+        if not parts:
+            return False
+        level = [p for part in parts for p in (part.values() if isinstance(part, dict) else part)]
+    return True
 
 
 def misfit(signature: Any, given: int | None) -> str:

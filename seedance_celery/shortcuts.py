@@ -21,6 +21,7 @@ from . import sending
 from .api.arguments import checked_flag
 from .buying.orders import order
 from .canvas import keeping
+from .canvas.uses import mark
 from .conf import get_settings
 from .db import clock
 from .exceptions import InvalidRequest
@@ -154,7 +155,7 @@ def _signatures(value: Any, name: str) -> list[Any]:
             message = f"{name} is a signature (task.s(…)), not {type(signature).__name__}."
             raise InvalidRequest(message, name)
         if not sending.is_keepable(signature):
-            message = f"{name} has arguments that are no JSON, and could not wait in the row."
+            message = f"{name} cannot wait in a row: its arguments are no JSON, or too deep."
             raise InvalidRequest(message, name)
         misfit = sending.misfit(signature, 1 if name == "link" else None)
         if misfit:
@@ -172,7 +173,7 @@ def _park(video: Video, canvas: dict[str, Any] | None, *, is_new: bool) -> None:
         return
     celery_id = str(uuid.uuid4())
     text = sending.signature_text(
-        sending.POLL, [{"video_pk": str(video.pk)}], task_id=celery_id, **canvas
+        sending.POLL, [mark(video.pk, celery_id)], task_id=celery_id, **canvas
     )
     kept = KeptTask(celery_id=celery_id, task=sending.POLL, video=video, signature=text)
     if not is_new:

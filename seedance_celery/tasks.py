@@ -24,6 +24,7 @@ from .api.arguments import checked_flag
 from .buying import create
 from .buying.orders import order
 from .canvas import keeping, results
+from .canvas.uses import Use, mark, use_of
 from .conf import UnknownAccount, get_settings
 from .db import clock, pool
 from .db.leases import Heartbeat
@@ -183,24 +184,28 @@ def poll_video(
     """
     checked_flag(propagate, "propagate")
     with _database_errors(self):
-        kept = keeping.find(self.request.id)
+        use = use_of(self)
+        kept = keeping.find(use)
         if kept is not None:
             # A copy that comes again moves no deadline.
-            keeping.enter(self, kept, _followed(video, account, kept), is_new=False)
+            video_pk = _followed(video, account, kept, use)
+            keeping.enter(self, kept, video_pk, is_new=False)
             return keeping.conclude(self, kept, partial(_awaited_end, self, kept, propagate))
         row = follow(video, account, timeout, resumes=True)
         if _is_alone(self):
             if not row.is_finished:
                 health.require_key(row.account)
             return _returned(_end_of(loop.run(row), propagate))
-        text = keeping.text_of(self, [{"video_pk": str(row.pk)}], {"propagate": propagate})
-        kept, is_new = keeping.insert(self, row, text, timeout)
+        text = keeping.text_of(self, [mark(row.pk, use.key)], {"propagate": propagate})
+        kept, is_new = keeping.insert(use, row, text, timeout)
         keeping.enter(self, kept, row.pk, is_new=is_new)
         return keeping.conclude(self, kept, partial(_awaited_end, self, kept, propagate))
 
 
-def _followed(video: VideoRef, account: str | None, kept: KeptTask) -> Any:
+def _followed(video: VideoRef, account: str | None, kept: KeptTask, use: Use) -> Any:
     """Return the pk of the video that a message names; of one that cannot be told, the kept."""
+    if use.has_argument(kept.argument):
+        return kept.video_id
     try:
         return follow(video, account).pk
     except UnknownAccount:
@@ -258,19 +263,32 @@ def create_video(
     options: dict[str, Any] = {"model": model, "seconds": seconds, "size": size, "images": images}
     options |= {"account": account, "idempotency_key": idempotency_key, "metadata": metadata}
     with _database_errors(self):
-        kept = keeping.find(self.request.id)
+        use = use_of(self)
+        kept = keeping.find(use)
         if kept is None and _is_alone(self):
             health.require_key(account)
             _require_commit()
             return _returned(_buy_here(order(prompt, **options)[0]))
         is_new = kept is None
         if kept is None:
-            text = keeping.text_of(self, [""], {})
             with transaction.atomic(using=Video.objects.primary().db):
-                row, _ = order(prompt, **options, celery_id=self.request.id)
-                kept, is_new = keeping.insert(self, row, text)
+                row, _ = order(prompt, **options, create_key=use.key)
+                text = keeping.text_of(self, [mark(row.pk, use.key)], {})
+                kept, is_new = keeping.insert(use, row, text)
+        _warn_of_another_order(kept, use)
         keeping.enter(self, kept, kept.video_id, is_new=is_new)
         return keeping.conclude(self, kept, partial(_bought, self, kept))
+
+
+def _warn_of_another_order(kept: KeptTask, use: Use) -> None:
+    if kept.argument and not use.has_argument(kept.argument):
+        logger.warning(
+            "%s[%s] came again with another order: the task before it ran twice. Video %s is "
+            "bought for the first order, and nothing for this one.",
+            use.task,
+            use.celery_id,
+            kept.video_id,
+        )
 
 
 def _require_commit() -> None:
@@ -323,7 +341,7 @@ def _buy_here(video: Video) -> dict[str, Any] | VideoEnded:
 def submit_video(self: Any, video_pk: str) -> None:
     """Buy the video of a row that `generate_video` inserted. Sent by the package."""
     with _database_errors(self):
-        kept = keeping.find(self.request.id)
+        kept = keeping.find(use_of(self))
         if kept is None:
             return
         keeping.enter(self, kept, kept.video_id, is_new=False)
@@ -343,15 +361,20 @@ def store_video(self: Any, video: VideoRef) -> StoreResult:
     (its name in the storage), `file_size` (bytes) and `sha256`. Raises `StoreFailed`.
     """
     with _database_errors(self):
-        row = find_video(video)
-        kept = keeping.find(self.request.id)
-        if kept is None and _is_alone(self):
-            return _returned(_store_here(row))
+        use = use_of(self)
+        kept = keeping.find(use)
         is_new = kept is None
+        if kept is not None and use.has_argument(kept.argument):
+            video_pk = kept.video_id
+        else:
+            row = find_video(video)
+            video_pk = row.pk
         if kept is None:
-            text = keeping.text_of(self, [{"video_pk": str(row.pk)}], {})
-            kept, is_new = keeping.insert(self, row, text)
-        keeping.enter(self, kept, row.pk, is_new=is_new)
+            if _is_alone(self):
+                return _returned(_store_here(row))
+            text = keeping.text_of(self, [mark(row.pk, use.key)], {})
+            kept, is_new = keeping.insert(use, row, text)
+        keeping.enter(self, kept, video_pk, is_new=is_new)
         return keeping.conclude(self, kept, partial(_stored, self, kept))
 
 

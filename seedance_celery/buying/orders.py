@@ -35,7 +35,7 @@ def order(
     idempotency_key: str | None = None,
     metadata: Any = None,
     timeout: float | None = None,
-    celery_id: str | None = None,
+    create_key: str | None = None,
     store: bool | None = None,
     takes_files: bool = False,
 ) -> tuple[Video, bool]:
@@ -44,7 +44,7 @@ def order(
     `images` are names in the storage, and open files as well where the caller `takes_files`: their
     copies stay where the row is new. Raises `InvalidRequest` (naming the field) for what the API
     would refuse, for what not every database keeps, and for an idempotency key of another order;
-    `UnknownAccount` for an account that is not configured. The same Celery id, or the same order
+    `UnknownAccount` for an account that is not configured. The same create key, or the same order
     with the same idempotency key on an account, returns the row that is there.
     """
     settings = get_settings()
@@ -60,7 +60,7 @@ def order(
         "metadata": checked_metadata(metadata),
         "timeout": checked_timeout(timeout) or settings.timeout,
         "store_wanted": checked_flag(store, "store"),
-        "create_celery_id": celery_id,
+        "create_key": create_key,
         "idempotency_key": checked_key(idempotency_key),
         "created_at": clock.now(),
         "overdue_at": clock.after(settings.resend_after),
@@ -110,8 +110,8 @@ def _inserted(values: dict[str, Any]) -> tuple[Video, bool]:
 def _existing(values: dict[str, Any]) -> Video | None:
     """Return the row of the same order; raise `InvalidRequest` where its key is another order's."""
     rows = Video.objects.primary().with_now()
-    celery_id, key = values["create_celery_id"], values["idempotency_key"]
-    found = rows.filter(create_celery_id=celery_id).first() if celery_id else None
+    celery_id, key = values["create_key"], values["idempotency_key"]
+    found = rows.filter(create_key=celery_id).first() if celery_id else None
     if found is not None or not key:
         return found
     found = rows.filter(account=values["account"], idempotency_key=key).first()

@@ -29,15 +29,16 @@ from ..db.retries import insist
 from ..exceptions import CanvasStopped
 from ..models import KeptTask, Video
 from . import results
+from .uses import Use
 
 __all__ = [
     "STUCK_FOR",
     "again",
     "conclude",
+    "concluded",
     "enter",
     "find",
     "insert",
-    "is_ours",
     "is_stripped",
     "park",
     "postpone",
@@ -54,7 +55,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 CONCLUDING = "seedance_concluding"
-"""The attribute of a task's request that says: what happens to it now is our doing."""
+"""The attribute of a task's request that holds its row: what happens now is our doing."""
 HEARTBEAT = "seedance_heartbeat"
 """The attribute of a task's request that keeps its row leased while Celery runs its errbacks."""
 STRIPPED = "seedance_stripped"
@@ -79,10 +80,12 @@ def text_of(task: AnyTask, args: list[Any], kwargs: dict[str, Any]) -> str:
     if sending.is_keepable(signature):
         return str(dumps(signature))
     logger.warning(
-        "%s[%s] has arguments in its canvas that are no JSON: it waits by retrying, and a crash "
-        "can lose it. Give the later tasks ids instead of objects.",
+        "%s[%s] has a canvas that cannot be kept, with arguments that are no JSON or nested more "
+        "than %s levels deep: it waits by retrying, and a crash can lose it. Give the later tasks "
+        "ids instead of objects.",
         task.name,
         request.id,
+        sending.MAX_LEVELS,
     )
     return ""
 
@@ -97,11 +100,20 @@ def _undelayed(options: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "queue": queue}
 
 
-def find(celery_id: str | None) -> KeptTask | None:
-    """Return the kept row of a Celery id."""
-    if not celery_id:
+def find(use: Use) -> KeptTask | None:
+    """Return the row that was kept for a use of a task.
+
+    Ends silently where the message was sent again for a row that was pruned since.
+    """
+    if not use.celery_id:
         return None
-    return KeptTask.objects.primary().filter(celery_id=celery_id).first()
+    rows = KeptTask.objects.primary().filter(key__in=use.keys)
+    # A caller's argument may look like ours: it leads to no other task's row.
+    found = {row.key: row for row in rows.filter(celery_id=use.celery_id, task=use.task)}
+    if use.is_sent_again and not found:
+        logger.info("%s[%s] came after its row was removed", use.task, use.celery_id)
+        raise Ignore
+    return next((found[key] for key in use.keys if key in found), None)
 
 
 def row_of(kept: KeptTask) -> Video:
@@ -110,16 +122,17 @@ def row_of(kept: KeptTask) -> Video:
 
 
 def insert(
-    task: AnyTask, video: Video, text: str, timeout: float | None = None
+    use: Use, video: Video, text: str, timeout: float | None = None
 ) -> tuple[KeptTask, bool]:
     """Keep the running task for a video; return its row and whether it is new.
 
     A new row starts out leased to this process.
     """
     lease = clock.after(get_settings().resend_after)
-    celery_id = task.request.id
     values = {
-        "task": task.name,
+        "celery_id": use.celery_id,
+        "task": use.task,
+        "argument": use.argument,
         "video": video,
         "signature": text,
         "timeout_at": _own_timeout(video, timeout),
@@ -127,7 +140,7 @@ def insert(
         "lease_until": lease,
     }
     rows = KeptTask.objects.using(video.db)
-    return rows.get_or_create(celery_id=celery_id, defaults=values)
+    return rows.get_or_create(key=use.key, defaults=values)
 
 
 def _own_timeout(video: Video, timeout: float | None) -> datetime | None:
@@ -144,7 +157,12 @@ def enter(task: AnyTask, kept: KeptTask, video_pk: Any, *, is_new: bool) -> None
     """
     if kept.video_id != video_pk:
         logger.warning(
-            "%s[%s] came with another video: its create ran twice", task.name, kept.celery_id
+            "%s[%s] came for video %s, and waits for video %s already: the task before it ran "
+            "twice. Both videos are followed, and its canvas goes on once, with the latter.",
+            task.name,
+            kept.celery_id,
+            video_pk,
+            kept.video_id,
         )
     if kept.finished_at:
         raise Ignore
@@ -235,7 +253,7 @@ def conclude(task: AnyTask, kept: KeptTask, find: Callable[[], T | CanvasStopped
         changes["error"] = results.error_as_json(outcome)
     if not kept.renew(get_settings().resend_after, **changes):
         raise Ignore
-    setattr(task.request, CONCLUDING, kept.celery_id)
+    setattr(task.request, CONCLUDING, kept)
     if isinstance(outcome, CanvasStopped):
         _fail(task, kept, outcome)
     try:
@@ -265,9 +283,13 @@ def _stay(kept: KeptTask, error: Exception) -> NoReturn:
     raise Ignore from error
 
 
-def is_ours(request: Any, celery_id: str | None) -> bool:
-    """Tell whether what just happened to a task is our doing, not a time limit's or a crash's."""
-    return bool(celery_id) and getattr(request, CONCLUDING, None) == celery_id
+def concluded(request: Any, celery_id: str | None) -> KeptTask | None:
+    """Return the row of the task to which something just happened that is our doing.
+
+    None where a time limit or a crash did it.
+    """
+    kept: KeptTask | None = getattr(request, CONCLUDING, None)
+    return kept if kept is not None and kept.celery_id == celery_id else None
 
 
 def _options(kept: KeptTask) -> dict[str, Any]:
@@ -397,10 +419,13 @@ def _publish(kept: KeptTask, steps: Iterable[Callable[[], object]]) -> None:
 
 
 def record(kept: KeptTask, **changes: Any) -> None:
-    """Write down that a step was taken. It cannot be taken back, so a blip must not lose it."""
-    insist_on(partial(kept.renew, get_settings().resend_after, **changes))
+    """Write down that a step was taken. It cannot be taken back, so a blip must not lose it.
 
-
-def insist_on(step: Callable[[], T]) -> T:
-    """Return what a step returns, tried for as long as a lease holds where the database is away."""
-    return insist(step, get_settings().resend_after, KeptTask.objects.primary().db)
+    Ends this run silently where the task is no longer this process's: another one takes the steps
+    that are left, or nobody waits for them any more.
+    """
+    lease = get_settings().resend_after
+    renew = partial(kept.renew, lease, **changes)
+    if not insist(renew, lease, KeptTask.objects.primary().db):
+        logger.info("%s is left to another process, which has taken it over", kept)
+        raise Ignore

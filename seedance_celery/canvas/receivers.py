@@ -42,13 +42,13 @@ def on_success(sender: Any = None, **kwargs: Any) -> None:
     """Finish a kept task: its canvas has gone on and its result is stored."""
     if sender is None or sender.name not in KEPT:
         return
-    celery_id = sender.request.id
-    if not keeping.is_ours(sender.request, celery_id):
+    kept = keeping.concluded(sender.request, sender.request.id)
+    if kept is None:
         return
     try:
-        KeptTask.objects.primary().filter(celery_id=celery_id).finish()
+        KeptTask.objects.primary().filter(pk=kept.pk).finish()
     except Error as error:
-        logger.info("%s is finished later (%s)", celery_id, type(error).__name__)
+        logger.info("%s is finished later (%s)", kept, type(error).__name__)
 
 
 @task_failure.connect(dispatch_uid="seedance_celery.failure", weak=False)
@@ -58,20 +58,20 @@ def on_failure(sender: Any = None, task_id: str = "", **kwargs: Any) -> None:
     A time limit and a lost process come here as well, in the worker's main process: they end
     nothing, and the sweep sends the task again.
     """
-    request = getattr(sender, "request", None)
-    if sender is None or sender.name not in KEPT or not keeping.is_ours(request, task_id):
+    if sender is None or sender.name not in KEPT:
         return
-    keeping.rest(request)
+    kept = keeping.concluded(sender.request, task_id)
+    if kept is None:
+        return
+    keeping.rest(sender.request)
     try:
         # The errbacks that Celery calls have run: a blip must not let them run again.
-        kept = keeping.insist_on(partial(keeping.find, task_id))
-        if kept is not None and kept.finished_at is None:
-            keeping.record(kept, raised_at=clock.now())
-            keeping.publish_errbacks(sender, kept)
+        keeping.record(kept, raised_at=clock.now())
+        keeping.publish_errbacks(sender, kept)
     except Ignore:
-        return
+        return  # the broker is away, or another process has the task
     except Error as error:
-        logger.info("%s is finished later (%s)", task_id, type(error).__name__)
+        logger.info("%s is finished later (%s)", kept, type(error).__name__)
 
 
 @task_postrun.connect(dispatch_uid="seedance_celery.postrun", weak=False)
@@ -85,7 +85,7 @@ def on_postrun(sender: Any = None, **kwargs: Any) -> None:
 def on_revoked(
     sender: Any = None, request: Any = None, expired: bool = False, **kwargs: Any
 ) -> None:
-    """Drop a kept task that someone revoked: it is not sent again.
+    """Drop the kept tasks whose Celery id someone revoked: they are not sent again.
 
     A message that has expired is no such wish: it is a late copy of one that was kept before. The
     worker would drop every later copy with it.

@@ -99,12 +99,19 @@ def _announce(video: Video) -> bool:
     if video.announce_tries >= MAX_TRIES:
         logger.error("The receivers of video %s died %s times; skipped", video, MAX_TRIES)
     else:
-        with Heartbeat(lambda: mine.update(overdue_at=clock.after(lease)), every=lease / 3):
+        renew = partial(_renew, mine, lease)
+        with Heartbeat(renew, every=lease / 3) as heartbeat:
             for signal in _due(video):
+                if not heartbeat.is_held():
+                    return False
                 signals.tell(signal, video, late=video.late)
     told = {"announced_at": clock.now(), "overdue_at": clock.after(lease)}
     # The receivers have run: that a database was away then must not let them run again.
     return bool(insist(lambda: mine.update(**told), lease, video.db))
+
+
+def _renew(mine: Any, lease: float) -> int:
+    return int(mine.update(overdue_at=clock.after(lease)))
 
 
 def keep_if_wanted(video: Video) -> None:

@@ -154,7 +154,7 @@ class Actions(Row):
         waiting = KeptTask.objects.using(self.db).filter(video=self.pk)
         # What buys a row's video or keeps its file goes on with nothing: without the one the row
         # would never end, and the other's link dies.
-        waiting = waiting.exclude(task=sending.SUBMIT).exclude(celery_id=store_id(self.pk))
+        waiting = waiting.exclude(task=sending.SUBMIT).exclude(key=store_id(self.pk))
         return waiting.finish()
 
     def store(self) -> str:

@@ -19,7 +19,7 @@ Move = tuple[Video, Mapping[str, Any]]
 # What asking needs nothing of. It stays unread, and `raw` is large.
 UNREAD = (
     *("prompt", "images", "metadata", "raw", "create_reply", "history", "reason", "video_url"),
-    *("file", "file_size", "sha256", "size", "store_error", "idempotency_key", "create_celery_id"),
+    *("file", "file_size", "sha256", "size", "store_error", "idempotency_key", "create_key"),
     "order_digest",
     "store_tries",
 )

@@ -130,9 +130,8 @@ class Columns(models.Model):
     late = models.BooleanField(_("late"), default=False)
 
     # The create: what makes it happen once, for life.
-    create_celery_id = OpaqueField(
-        _("create's Celery id"), max_length=255, null=True, blank=True, unique=True
-    )
+    create_key = OpaqueField(_("create's key"), max_length=255, null=True, blank=True, unique=True)
+    """The key of the kept `create_video` that buys this video."""
     idempotency_key = OpaqueField(_("idempotency key"), max_length=255, null=True, blank=True)
     order_digest = models.CharField(_("order's digest"), max_length=64, blank=True, default="")
     """A hash of what the caller asked for, to compare with a later order of the same key."""

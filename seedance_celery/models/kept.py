@@ -70,7 +70,12 @@ class KeptTask(models.Model):
     makes it due.
     """
 
-    celery_id = OpaqueField(_("Celery id"), max_length=255, unique=True)
+    key = OpaqueField(_("key"), max_length=255, unique=True)
+    """Which use of a task this is (see `uses`); the Celery id, where the package made the task."""
+    celery_id = OpaqueField(_("Celery id"), max_length=255)
+    """What Celery calls the task. Several uses of a task may have one id."""
+    argument = models.CharField(_("argument"), max_length=64, blank=True)
+    """A digest of what the task was called with; empty where the package made the task."""
     task = models.CharField(_("task"), max_length=100)
     video = models.ForeignKey(
         "seedance_celery.Video",
@@ -103,10 +108,18 @@ class KeptTask(models.Model):
     class Meta:
         verbose_name = _("kept task")
         verbose_name_plural = _("kept tasks")
-        indexes = [models.Index(fields=["due_at"], name="seedance_kept_due")]
+        indexes = [
+            models.Index(fields=["due_at"], name="seedance_kept_due"),
+            models.Index(fields=["celery_id"], name="seedance_kept_celery_id"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.task.rpartition('.')[2]} {self.celery_id}"
+
+    def save(self, **options: Any) -> None:
+        """Save the row; a task that the package makes by itself is known by its Celery id."""
+        self.key = self.key or self.celery_id
+        super().save(**options)
 
     def mine(self) -> KeptTaskQuerySet:
         """This row, as long as nobody else has claimed it."""
@@ -114,10 +127,16 @@ class KeptTask(models.Model):
         return rows.filter(pk=self.pk, claim_token=self.claim_token)
 
     def claim(self, seconds: float) -> bool:
-        """Take the right to work on the task, for so many seconds; return whether it was free."""
+        """Take the right to work on the task, for so many seconds; return whether it was free.
+
+        It is not free where another process has published a step since the row was read: this
+        process would publish that step again.
+        """
         until = clock.after(seconds)
         token = self.claim_token + 1
-        free = self.mine().unclaimed()
+        decided = ("error", "raised_at", "published_at")
+        as_read = {f"{name}__isnull": getattr(self, name) is None for name in decided}
+        free = self.mine().unclaimed().filter(published=self.published, **as_read)
         won = free.update(claim_token=token, lease_until=until, due_at=until, sends=0)
         if won:
             self.claim_token = token

@@ -88,8 +88,9 @@ class Row(Columns):
         """
         celery_id = celery_id or str(uuid.uuid4())
         kept, is_new = KeptTask.objects.using(self.db).get_or_create(
-            celery_id=celery_id,
+            key=celery_id,
             defaults={
+                "celery_id": celery_id,
                 "task": name,
                 "video_id": self.pk,
                 "signature": sending.signature_text(name, [argument], task_id=celery_id),

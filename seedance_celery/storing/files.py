@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,13 @@ LONGEST_PAUSE = 600.0
 NOT_YET = "not stored yet"
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """The decision that a file cannot be kept, and why."""
+
+    reason: str
+
+
 def keep_file(video: Video) -> StoreResult | StoreFailed | float:
     """Keep the file of a video; return the result, why it failed, or seconds to wait.
 
@@ -77,7 +84,8 @@ def keep_file(video: Video) -> StoreResult | StoreFailed | float:
         return get_settings().poll_countdown[0]
     try:
         with Heartbeat(lease.renew, every=get_settings().resend_after / 3):
-            return _keep(video)
+            outcome = _keep(video)
+            return _failed(video, lease, outcome) if isinstance(outcome, _Failure) else outcome
     finally:
         lease.release()
 
@@ -86,7 +94,7 @@ def _rows(video: Video) -> Any:
     return Video.objects.using(video.db).filter(pk=video.pk)
 
 
-def _keep(video: Video) -> StoreResult | StoreFailed | float:
+def _keep(video: Video) -> StoreResult | _Failure | float:
     if not has_source(video):
         return _rescue(video, _tries(video), "the API gave no link to it")
     if verdict := _tries(video).verdict:
@@ -97,7 +105,7 @@ def _keep(video: Video) -> StoreResult | StoreFailed | float:
     except ApiError as error:
         return _unserved(video, error)
     except (AddressRefused, FileTooLarge, InvalidRequest, SuspiciousFileOperation) as error:
-        return _failed(video, str(error))
+        return _Failure(str(error))
     except DownloadError as error:
         return _absent(video, error)
     except Error:
@@ -107,7 +115,7 @@ def _keep(video: Video) -> StoreResult | StoreFailed | float:
         return _later(video, error, None)
 
 
-def _fetched(video: Video, download: Download) -> StoreResult | StoreFailed | float:
+def _fetched(video: Video, download: Download) -> StoreResult | _Failure | float:
     settings = get_settings()
     name = upload_name(settings.upload_to, video, video.finished_at or video.created_at)
     # Not `video.file.storage`: that one hides its class, which says how a file is saved.
@@ -129,7 +137,7 @@ def _tries(row: Video) -> Tries:
     return Tries.read(row.store_tries, row.now)
 
 
-def _absent(video: Video, error: DownloadError | ApiError) -> StoreResult | StoreFailed | float:
+def _absent(video: Video, error: DownloadError | ApiError) -> StoreResult | _Failure | float:
     """Decide what follows where the link brought no file: it may only not be there yet."""
     row = video.current()
     tries = _tries(row).absent(row.now)
@@ -162,7 +170,7 @@ def _reason_of_absence(error: DownloadError | ApiError) -> str:
 
 def _rescue(
     video: Video, tries: Tries, reason: str, error: DownloadError | ApiError | None = None
-) -> StoreResult | StoreFailed | float:
+) -> StoreResult | _Failure | float:
     """Ask the API once for a new link; the same one means that the old has died for good."""
     row = video.current()
     tries = tries.again_asked(row.now)
@@ -192,9 +200,9 @@ def _rescue(
     return _keep(video)
 
 
-def _give_up(video: Video, tries: Tries, reason: str) -> StoreFailed:
+def _give_up(video: Video, tries: Tries, reason: str) -> _Failure:
     _rows(video).update(store_tries=tries.given_up().as_json())
-    return _failed(video, reason)
+    return _Failure(reason)
 
 
 def _too_soon(row: Video) -> float | None:
@@ -205,7 +213,7 @@ def _too_soon(row: Video) -> float | None:
     return left if left > 0 else None
 
 
-def _unserved(video: Video, error: ApiError) -> StoreResult | StoreFailed | float:
+def _unserved(video: Video, error: ApiError) -> StoreResult | _Failure | float:
     """Decide what follows where the API itself was asked for the file and refused it."""
     if isinstance(error, (RateLimited, KeyMissing)):
         return _later(video, error, health.learn(video.current(), error))
@@ -217,7 +225,7 @@ def _unserved(video: Video, error: ApiError) -> StoreResult | StoreFailed | floa
 
 def _broken_off(
     video: Video, download: Download, error: DownloadInterrupted
-) -> StoreResult | StoreFailed | float:
+) -> StoreResult | _Failure | float:
     """Decide what follows where a download broke off: at the same byte again and again, or not."""
     row = video.current()
     tries = _tries(row).broken_off(
@@ -231,7 +239,7 @@ def _broken_off(
 
 def _later(
     video: Video, error: Exception, retry_after: float | None, since: datetime | None = None
-) -> StoreFailed | float:
+) -> _Failure | float:
     """Come back to a host, a storage or an API that is unwell, for a day; then give up.
 
     `since` is when that began, where it is known; else the video's end counts.
@@ -239,7 +247,7 @@ def _later(
     begun = max(filter(None, (video.finished_at, since)), default=video.now)
     age = video.now - begun
     if age > PATIENCE:
-        return _failed(video, _reason(error))
+        return _Failure(_reason(error))
     logger.info("The file of video %s comes later (%s)", video, type(error).__name__)
     return retry_after or _pause(age.total_seconds())
 
@@ -285,8 +293,11 @@ def _done(video: Video, kept: StoredFile) -> StoreResult:
     return results.store_result(row)
 
 
-def _failed(video: Video, reason: str) -> StoreFailed:
-    row = video.current()
+def _failed(video: Video, lease: StoreLease, failure: _Failure) -> StoreFailed | float:
+    """Record that a file was given up, unless another process has begun to keep it meanwhile."""
+    if not lease.renew():
+        return get_settings().poll_countdown[0]
+    reason, row = failure.reason, video.current()
     told = {"store_error": reason[:300], "history": row.noted("not stored")}
     if _rows(video).filter(file="").exclude(store_error=reason[:300]).update(**told):
         logger.warning("The file of video %s was not kept: %s", video, reason)
@@ -297,5 +308,5 @@ def _failed(video: Video, reason: str) -> StoreFailed:
 
 def _forget_own(video: Video) -> None:
     # The package's own task that waits, and is not this one, would only find out the same.
-    own = KeptTask.objects.using(video.db).filter(celery_id=store_id(video.pk))
+    own = KeptTask.objects.using(video.db).filter(key=store_id(video.pk))
     own.unclaimed().finish()

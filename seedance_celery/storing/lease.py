@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,8 @@ class StoreLease:
     def __init__(self, rows: Any) -> None:
         self._rows = rows
         self._until: datetime | None = None
+        # A heartbeat renews the lease from a thread of its own.
+        self._lock = threading.Lock()
 
     def take(self) -> bool:
         """Take it where nobody holds it; return whether it is held now."""
@@ -27,7 +30,8 @@ class StoreLease:
 
     def renew(self) -> bool:
         """Hold it for longer; return whether it is still this process's."""
-        return self._extend(self._held())
+        with self._lock:
+            return self._extend(self._held())
 
     def release(self) -> None:
         """Give it back, unless it is another's by now."""

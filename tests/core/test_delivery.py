@@ -255,24 +255,29 @@ def test_arguments_that_are_no_json_wait_by_retrying_with_a_warning(
     assert "waits by retrying" in caplog.text
 
 
+@pytest.mark.parametrize("depth", [40, 100, 240])
+def test_a_canvas_however_deep_goes_on_and_refunds_nothing(
+    kit: Seedance, caplog: pytest.LogCaptureFixture, depth: int
+) -> None:
+    """One that is too deep to be kept waits by retrying, with one warning."""
+    step: Any = publish.si("the end")
+    for _ in range(depth):
+        before: Any = publish.si("a step")
+        before.link(step)
+        step = before
+    poll_video.s(kit.buy()).on_error(refund.s()).apply_async(link=step)
+    kit.run_until_done()
+    assert canvas.names() == ["publish"] * (depth + 1)
+    assert caplog.text.count("waits by retrying") == (depth > 60)
+    assert kit.raised == []
+
+
 def test_an_expired_message_is_sent_again_without_its_expiry(kit: Seedance) -> None:
     api_id = create_video("A kite")["id"]
     poll = poll_video.s(api_id).set(expires=30)
     chain(poll, publish.s()).apply_async()
     kit.run_until_done()
     assert canvas.names() == ["publish"]
-
-
-def test_the_same_celery_id_with_another_video_goes_on_once(
-    kit: Seedance, caplog: pytest.LogCaptureFixture
-) -> None:
-    first, second = (create_video(f"Kite {n}")["id"] for n in range(2))
-    for api_id in (first, second):
-        chain(poll_video.s(api_id).set(task_id="the-same"), publish.s()).apply_async()
-    kit.run_until_done()
-    assert canvas.names() == ["publish"]
-    assert "its create ran twice" in caplog.text
-    assert {video.status for video in Video.objects.all()} == {"completed"}
 
 
 def test_a_timed_out_video_that_ends_late_is_collected_and_told_as_late(kit: Seedance) -> None:

@@ -146,7 +146,7 @@ def test_one_of_many_probes_a_refused_key(database: Database) -> None:
     assert waits.count(True) == 1
 
 
-@pytest.mark.parametrize("by", ["idempotency_key", "celery_id"])
+@pytest.mark.parametrize("by", ["idempotency_key", "create_key"])
 def test_one_row_whoever_orders_at_once(database: Database, by: str) -> None:
     made = at_once(lambda: order("A kite", **{by: "order-7"})[1])  # type: ignore[arg-type]
     assert made.count(True) == 1

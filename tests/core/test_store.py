@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from celery import chain
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import FileSystemStorage
 from django.db import transaction
 
@@ -362,6 +363,25 @@ def test_a_process_that_lost_its_lease_leaves_the_one_of_another(
     kit_on_each.run_until_done()
     assert video.current().file
     assert video.current().store_lease_until == anothers
+
+
+def test_a_process_that_lost_its_lease_says_of_no_file_that_it_cannot_be_kept(
+    kit_on_each: Seedance, settings: Any
+) -> None:
+    tries: list[int] = []
+
+    def lose_it(video: Video) -> str:
+        tries.append(1)
+        if len(tries) > 1:
+            return ""
+        Video.objects.update(store_lease_until=kit_on_each.clock.time + timedelta(seconds=30))
+        raise SuspiciousFileOperation("outside of the storage")
+
+    settings.SEEDANCE = {**settings.SEEDANCE, "UPLOAD_TO": lose_it}
+    video = generate_video("A kite", store=True)
+    kit_on_each.run_until_done()
+    assert video.current().file
+    assert kit_on_each.signals("video_store_failed") == []
 
 
 def test_a_lease_is_given_back(kit_on_each: Seedance) -> None:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from seedance_celery.models import KeptTask, Video
 from seedance_celery.shortcuts import generate_video
 from seedance_celery.tasks import create_video, poll_video
+from tests.project import chains as chains_at_module_level
 from tests.project.tasks import errback, gather, keep, my_create, old_errback, slow
 
 
@@ -105,11 +106,12 @@ def with_sets(tags: list[str]) -> None:
 
 
 def one_id_for_two(tag: str) -> None:
-    """Send one chain twice, under the same Celery ids, for two videos."""
+    """Send what a create task publishes that ran twice: one chain, for two videos."""
     for _ in range(2):
         api_id = my_create("A kite", "id")
         poll = poll_video.s(api_id).set(task_id=f"{tag}-poll")
-        chain(poll, keep.s(tag=tag)).apply_async()
+        options = {"root_id": f"{tag}-create", "parent_id": f"{tag}-create"}
+        poll.apply_async(link=keep.s(tag=tag), **options)
 
 
 def seconds_pass(seconds: float) -> bool:
@@ -160,3 +162,38 @@ def deadlines_ahead() -> bool:
         video.deadline_at is not None and limits[0] < video.deadline_at - timezone.now() < limits[1]
         for video in Video.objects.all()
     )
+
+
+def chain_arguments(count: int) -> dict[str, list[str]]:
+    """Return what to apply each chain object to, so many times."""
+    names = [name for name in chains_at_module_level.ALL if name != "follow"]
+    found = {name: [f"{name} {number}" for number in range(count)] for name in names}
+    return {**found, "follow": [my_create("Bought elsewhere", "id") for _ in range(count)]}
+
+
+def apply_chain_objects(count: int) -> None:
+    """Apply each chain object so many times, as a view does."""
+    for name, values in chain_arguments(count).items():
+        for value in values:
+            chains_at_module_level.ALL[name].apply_async((value,))
+
+
+def apply_chain_objects_in_a_task(count: int) -> None:
+    """Have one task apply each chain object so many times."""
+    chains_at_module_level.apply_each.delay(chain_arguments(count))
+
+
+def replacing_parts(count: int) -> None:
+    """Send a chord whose parts are replaced by chains."""
+    parts = [chains_at_module_level.replaced.s(f"Part {number}") for number in range(count)]
+    chord(parts, gather.s(tag="replaced")).apply_async()
+
+
+def ends() -> dict[str, int]:
+    """Return how many videos there are, completed and stored, and how many tasks were kept."""
+    return {
+        "videos": Video.objects.count(),
+        "completed": Video.objects.filter(status=Video.Status.COMPLETED).count(),
+        "stored": Video.objects.exclude(file="").count(),
+        "kept": KeptTask.objects.count(),
+    }

@@ -99,3 +99,17 @@ def test_the_way_back_keeps_the_rows(snapshot: Path) -> None:
 
 def test_the_newest_version_is_recorded() -> None:
     assert head() in {path.stem for path in SNAPSHOTS}, "run python -m tests.upgrades.record"
+
+
+def test_uses_that_share_a_celery_id_survive_a_way_back(database: Any) -> None:
+    """To the version that knew each task by its Celery id alone."""
+    video = Video.objects.create(api_id="task_1", status="queued")
+    for key in ("one", "two", "three"):
+        KeptTask.objects.create(
+            key=key, celery_id="the-same" if key != "three" else "another", task="t", video=video
+        )
+    rows = migrate("0001_initial").get_model(APP, "KeptTask").objects.order_by("pk")
+    assert list(rows.values_list("celery_id", flat=True)) == ["the-same", "two", "another"]
+    migrate(head())
+    found = KeptTask.objects.order_by("pk").values_list("key", "celery_id")
+    assert list(found) == [(name, name) for name in ("the-same", "two", "another")]
