@@ -10,8 +10,9 @@ from django.db import connections
 from seedance_celery.db.history import HISTORY_LENGTH
 from seedance_celery.exceptions import ApiError
 from seedance_celery.models import Video
-from seedance_celery.storing import StoredFile
-from seedance_celery.storing.files import _done, _failed, _note, _rows
+from seedance_celery.storing.files import _done, _failed, _Failure, _note, _rows
+from seedance_celery.storing.lease import StoreLease
+from seedance_celery.storing.saving import StoredFile
 from tests.core.test_races import a_video, at_once, no_broker
 from tests.harness.databases import Database
 
@@ -84,9 +85,11 @@ def test_what_happens_while_a_file_is_stored_stays_in_the_history(
         return execute(sql, *rest)
 
     written: list[bool] = []
+    lease = StoreLease(_rows(video))
+    assert lease.take()
     steps = {
         "done": lambda: _done(video, StoredFile("a.mp4", 7, "ab")),
-        "failed": lambda: _failed(video, "no"),
+        "failed": lambda: _failed(video, lease, _Failure("no")),
         "note": lambda: _note(video, ApiError("no")),
     }
     with connections["default"].execute_wrapper(write):

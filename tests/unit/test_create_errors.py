@@ -35,6 +35,28 @@ from .scripted_server import Peer, Received, ScriptedServer, reply
 
 BOUGHT = None
 """The create returns its video."""
+GATEWAY: dict[str, type[ApiError] | None] = {
+    **dict.fromkeys(
+        (
+            *("build_request_failed", "do_request_failed", "get_channel_failed"),
+            *("invalid_response", "read_response_body_failed"),
+            *("unmarshal_response_body_failed", "upstream_500"),
+        ),
+        OutcomeUnknown,
+    ),
+    **dict.fromkeys(
+        (
+            *("content_403", "firewall_plain", "model_price_error"),
+            *("upstream_451", "upstream_error"),
+        ),
+        RequestRefused,
+    ),
+    **dict.fromkeys(("token_used_up", "upstream_401"), KeyRefused),
+    "firewall": WrongBaseUrl,
+    "insufficient_user_quota": QuotaExceeded,
+    "upstream_429": RateLimited,
+}
+"""What the gateway, the provider behind it or a firewall says, to creates and to all requests."""
 CREATES: dict[str, type[ApiError] | None] = {
     **dict.fromkeys(
         ("late=0", "uppercase", "only_task_id", "wrapped", "truncated_with_id"), BOUGHT
@@ -53,6 +75,9 @@ CREATES: dict[str, type[ApiError] | None] = {
     **dict.fromkeys(("413", "301"), WrongBaseUrl),
     **dict.fromkeys(("429", "429_retry_after"), RateLimited),
     "503_model_not_found": ModelUnavailable,
+    **dict.fromkeys(("early_hints",), BOUGHT),
+    **dict.fromkeys(("id_in_data",), OutcomeUnknown),
+    **GATEWAY,
 }
 FAULTS: dict[str, type[ApiError] | None] = {
     **dict.fromkeys(("late=0", "trickle=0", "wrong_content_type"), BOUGHT),
@@ -74,6 +99,8 @@ FAULTS: dict[str, type[ApiError] | None] = {
     **dict.fromkeys(("http_404", "redirect", "html_403"), WrongBaseUrl),
     "model_not_found": ModelUnavailable,
     "invalid_request": RequestRefused,
+    "early_hints": BOUGHT,
+    **GATEWAY,
 }
 TABLE = {**{f"create_{name}": cls for name, cls in CREATES.items()}, **FAULTS}
 
@@ -150,7 +177,8 @@ def test_the_evidence_of_a_lost_create_stays_and_travels_as_json() -> None:
     assert "dashboard" in str(error)
     assert "kite" not in str(error)
     copy = OutcomeUnknown(*json.loads(json.dumps(error.args)))
-    assert vars(copy) == vars(error)
+    # The details of the reply are for the row: they do not travel.
+    assert vars(copy) == {k: v for k, v in vars(error).items() if k != "details"}
 
 
 KINDS = [
