@@ -1,4 +1,8 @@
-"""One client a key, and what all workers know about a key: cool-downs and refusals."""
+"""One client a key, and what all workers know about a key: cool-downs and refusals.
+
+An account's row that somebody has locked stays as it is, and nobody waits for it: the next answer
+tells the same of the key.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
-from . import cadence, clock
+from . import cadence, clock, locks
 from .conf import KEY_VARIABLE, Account, UnknownAccount, get_settings
 from .exceptions import (
     ApiError,
@@ -125,7 +129,7 @@ def held_for(name: str, now: datetime, lease: float | None = None) -> float | No
     """Return the seconds for which a key in trouble is held; None is a right to ask, for one."""
     held = AccountState.objects.primary().troubled().filter(name=name)
     over = held.filter(_over("hold_until", now), _over("probe_until", now))
-    if over.update(probe_until=now + timedelta(seconds=lease or get_settings().poll_limit)):
+    if locks.update(over, probe_until=now + timedelta(seconds=lease or get_settings().poll_limit)):
         return None
     row = held.values_list("hold_until").first()
     if row is None:  # another's probe was answered meanwhile
@@ -159,8 +163,8 @@ def wait_to_create(video: Video) -> float | None:
         if held is not None:
             return held
     probe_until = video.now + timedelta(seconds=settings.create_timeout)
-    if paused and not states.filter(creates_hold_until=paused).update(
-        creates_hold_until=probe_until
+    if paused and not locks.update(
+        states.filter(creates_hold_until=paused), creates_hold_until=probe_until
     ):
         return cadence.countdown(*settings.poll_countdown)
     video.probes_until = probe_until if paused else None
@@ -189,16 +193,17 @@ def learn_create(video: Video, answer: VideoTask | ApiError) -> float | None:
     asked_to_wait = learn(video, answer)
     if isinstance(answer, QuotaExceeded):
         states.get_or_create(name=video.account)
-        states.update(creates_hold_until=clock.after(NO_QUOTA_PAUSE))
+        locks.update(states, creates_hold_until=clock.after(NO_QUOTA_PAUSE))
         logger.error("Account %s has no balance for creates: %s", video.account, answer)
     elif isinstance(answer, VideoTask):
-        states.filter(creates_hold_until__isnull=False).update(creates_hold_until=None)
+        locks.update(states.filter(creates_hold_until__isnull=False), creates_hold_until=None)
     elif video.probes_until:
         # This one was to find out, and was answered about something else: the next may.
-        states.filter(creates_hold_until=video.probes_until).update(creates_hold_until=clock.now())
+        mine = states.filter(creates_hold_until=video.probes_until)
+        locks.update(mine, creates_hold_until=clock.now())
     if video.troubled and asked_to_wait is None:
         # A create may ask for long, and this one has told nothing: the next may tell.
-        states.update(probe_until=None)
+        locks.update(states, probe_until=None)
     return asked_to_wait
 
 
@@ -222,7 +227,7 @@ def _prolonged(state: Any, asked: float | None) -> float:
     if asked and asked > left:
         later = state.now + timedelta(seconds=asked)
         rows = AccountState.objects.primary().filter(name=state.name, hold_until__lt=later)
-        rows.update(hold_until=later)
+        locks.update(rows, hold_until=later)
     return max(left, asked or 0.0)
 
 
@@ -230,7 +235,7 @@ def _refused(name: str, error: ApiError) -> float:
     seconds = get_settings().poll_countdown[1]
     _strike(_state(name), seconds)
     states = AccountState.objects.primary().filter(name=name, refused_at__isnull=True)
-    if states.update(refused_at=clock.now(), refused_reason=str(error)[:300]):
+    if locks.update(states, refused_at=clock.now(), refused_reason=str(error)[:300]):
         if isinstance(error, KeyMissing):
             logger.error("Account %s has no key to ask with: %s", name, error)
         else:
@@ -250,17 +255,16 @@ def _strike(state: Any, seconds: float) -> bool:
     """Hold a key back for so many seconds; return whether nobody was faster."""
     states = AccountState.objects.primary().filter(name=state.name, strikes=state.strikes)
     begun = states.filter(_over("hold_until", state.now))
-    return bool(
-        begun.update(strikes=state.strikes + 1, hold_until=clock.after(seconds), probe_until=None)
-    )
+    held = {"strikes": state.strikes + 1, "hold_until": clock.after(seconds), "probe_until": None}
+    return bool(locks.update(begun, **held))
 
 
 def _restored(name: str) -> None:
     states = AccountState.objects.primary().filter(name=name)
     fresh: dict[str, Any] = {"strikes": 0, "hold_until": None, "probe_until": None}
     fresh |= {"refused_reason": "", "refused_at": None}
-    if states.filter(refused_at__isnull=False).update(**fresh):
+    if locks.update(states.filter(refused_at__isnull=False), **fresh):
         logger.warning("The API takes the key of account %s again", name)
         account_restored.send_robust(sender=Video, account=name)
     else:
-        states.update(**fresh)
+        locks.update(states, **fresh)

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
-from . import clock, dispatch, limits, signals, uploads
+from . import clock, dispatch, limits, locks, signals, uploads
 from .conf import get_settings
 from .heartbeat import Heartbeat
 from .insist import insist
@@ -120,12 +120,14 @@ def settle(video: Video) -> None:
     """Let what waited for an announced video go on, and say when the row is looked at again."""
     # Only now: under READ COMMITTED, a release within the transaction that ended the video would
     # miss a task that parks meanwhile.
+    next_turn = _next_turn(video)
     if video.is_finished:
-        video.release(dispatch.POLL, dispatch.CREATE)
+        if not video.release(dispatch.POLL, dispatch.CREATE):
+            next_turn = clock.after(get_settings().resend_after)
         if video.status != Status.CREATE_UNKNOWN:  # that one may still be bought again
             uploads.remove(video.images)
     own = Video.objects.using(video.db).filter(pk=video.pk, poll_token=video.poll_token)
-    own.update(overdue_at=_next_turn(video))
+    locks.update(own, overdue_at=next_turn)
 
 
 def announce_again(video: Video) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 from django.db import models
 from django.dispatch import Signal
 
+from . import locks
+
 __all__ = [
     "account_refused",
     "account_restored",
@@ -62,4 +64,6 @@ account_restored = Signal()
 
 def tell(signal: Signal, video: models.Model, **details: Any) -> None:
     """Fire a signal of a video; what its receivers raise is logged."""
-    signal.send_robust(sender=video._meta.concrete_model, video=video, **details)
+    # What a receiver does with its rows waits for locks as anywhere else.
+    with locks.patient():
+        signal.send_robust(sender=video._meta.concrete_model, video=video, **details)

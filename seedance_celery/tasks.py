@@ -28,8 +28,10 @@ from . import (
     dispatch,
     keep,
     limits,
+    locks,
     loop,
     results,
+    row_errors,
     store,
     sweep,
     timings,
@@ -40,6 +42,7 @@ from .heartbeat import Heartbeat
 from .models import KeptTask, Video
 from .orders import order
 from .poll import Next
+from .row_errors import RowLockedError
 from .steps import PATIENCE
 from .targets import find_video, follow
 from .task_types import PollResult, StoreResult, VideoRef
@@ -120,14 +123,20 @@ def refresh_video(self: Any, video_pk: str, token: int) -> None:
         _run_inline(video_pk, token)
         return
     try:
-        message = loop.act(video_pk, token)
+        # A row that a view has locked for long must not keep this worker.
+        with locks.brief():
+            message = loop.act(video_pk, token)
         if message is not None and dispatch.in_batches():
             # The batch poller comes for it: no message waits.
             message.tell()
             return
-    except Error as error:
+    except (Error, OverflowError) as error:
+        if row_errors.is_about_row(error):
+            row_errors.tell(f"Video {video_pk}", error)  # the sweep sends it again
+            return
         # A deadlock, a lost connection: this step did not happen. Try it again with its token.
-        logger.info("Video %s: the database is away (%s)", video_pk, type(error).__name__)
+        why = "its row is locked" if isinstance(error, RowLockedError) else "the database is away"
+        logger.info("Video %s: %s (%s)", video_pk, why, type(error).__name__)
         countdown = cadence.countdown(*get_settings().poll_countdown)
         message = Next(token, countdown)
     if message is not None:

@@ -7,7 +7,8 @@ from typing import Any
 from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
-from .. import clock, dispatch
+from .. import clock, dispatch, locks
+from . import walk
 from .fields import OpaqueField
 
 __all__ = ["KeptTask", "keep_unfinished", "store_id"]
@@ -50,11 +51,14 @@ class KeptTaskQuerySet(models.QuerySet["KeptTask"]):
         return self.filter(free)
 
     def make_due(self, after: float) -> list[KeptTask]:
-        """Return the tasks to send now; the sweep sends them `after` seconds on otherwise."""
-        # The update comes first and takes all: it waits for a task that is just being parked,
-        # which would be missed by reading first.
+        """Return the tasks to send now; the sweep sends them `after` seconds on otherwise.
+
+        One that somebody has locked, or that the database refuses to change, stays as it is: where
+        it was parked, its `due_at` still is null.
+        """
+        # The update comes first: a task that is parked between the two is taken, or comes later.
         waiting = self.unfinished().exclude(signature="")
-        waiting.update(due_at=clock.after(after))
+        walk.update(waiting, due_at=clock.after(after))
         return list(waiting.unclaimed())
 
     def finish(self) -> int:
@@ -113,11 +117,14 @@ class KeptTask(models.Model):
         return rows.filter(pk=self.pk, claim_token=self.claim_token)
 
     def claim(self, seconds: float) -> bool:
-        """Take the right to work on the task, for so many seconds; return whether it was free."""
+        """Take the right to work on the task, for so many seconds; return whether it was free.
+
+        One that somebody has locked is not free: the sweep sends it again.
+        """
         until = clock.after(seconds)
         token = self.claim_token + 1
         free = self.mine().unclaimed()
-        won = free.update(claim_token=token, lease_until=until, due_at=until, sends=0)
+        won = locks.update(free, claim_token=token, lease_until=until, due_at=until, sends=0)
         if won:
             self.claim_token = token
         return bool(won)

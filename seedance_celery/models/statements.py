@@ -5,15 +5,19 @@ For these two the ORM's compiling takes several times as long as the statement i
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
+from django.db import DatabaseError
 from django.db.models import Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
+from .. import locks
 from ..dbpool import Session
+from ..row_errors import is_lock
 
-__all__ = ["find", "is_plain", "update"]
+__all__ = ["Write", "find", "is_plain", "update"]
 
 M = TypeVar("M", bound=Model)
 
@@ -71,11 +75,30 @@ def find(
     return found
 
 
+class Write(enum.Enum):
+    """What became of a guarded update."""
+
+    DONE = "done"
+    STALE = "stale"
+    """The row is no longer as it was read."""
+    LOCKED = "locked"
+    """Somebody has locked the row."""
+
+
 class _Update:
-    """`UPDATE` of some columns of a row, for one connection, where some columns allow it."""
+    """`UPDATE` of some columns of a row, for one connection, where some columns allow it.
+
+    With `is_brief` it does not wait for a row that somebody has locked.
+    """
 
     def __init__(
-        self, model: type[Model], names: Iterable[str], sizes: Mapping[str, int], session: Session
+        self,
+        model: type[Model],
+        names: Iterable[str],
+        sizes: Mapping[str, int],
+        session: Session,
+        *,
+        is_brief: bool,
     ) -> None:
         meta: Any = model._meta
         quote = session.connection.ops.quote_name
@@ -87,21 +110,37 @@ class _Update:
         wheres = [f"{quote(meta.pk.column)} = %s"]
         for field, size in zip(self._guarding, sizes.values(), strict=True):
             wheres.append(f"{quote(field.column)} IN ({', '.join(['%s'] * size)})")
-        where = " AND ".join(wheres)
-        self._sql = f"UPDATE {quote(meta.db_table)} SET {columns} WHERE {where}"  # noqa: S608
+        table, where = quote(meta.db_table), " AND ".join(wheres)
+        self._find = f"SELECT {quote(meta.pk.column)} FROM {table} WHERE {where}"  # noqa: S608
+        self._is_brief = is_brief
+        self._skips = is_brief and self._connection.vendor == "postgresql"
+        if self._skips:
+            where = f"{quote(meta.pk.column)} = ({self._find}{locks.SKIP})"
+        sql = f"UPDATE {table} SET {columns} WHERE {where}"  # noqa: S608
+        self._sql = locks.prefixed(self._connection, sql) if is_brief else sql
 
-    def __call__(self, pk: Any, values: Iterable[Any], guards: Iterable[Collection[Any]]) -> int:
+    def __call__(self, pk: Any, values: Iterable[Any], guards: Iterable[Collection[Any]]) -> Write:
         link = self._connection
         params = [
             field.get_db_prep_save(value, link)
             for field, value in zip(self._changed, values, strict=True)
         ]
-        params.append(self._pk.get_db_prep_value(pk, link))
+        found = [self._pk.get_db_prep_value(pk, link)]
         for field, allowed in zip(self._guarding, guards, strict=True):
-            params += [field.get_db_prep_value(value, link) for value in allowed]
+            found += [field.get_db_prep_value(value, link) for value in allowed]
         with link.cursor() as cursor:
-            cursor.execute(self._sql, params)
-            return int(cursor.rowcount)
+            try:
+                cursor.execute(self._sql, [*params, *found])
+            except DatabaseError as error:
+                if self._is_brief and is_lock(error):
+                    return Write.LOCKED
+                raise
+            if cursor.rowcount:
+                return Write.DONE
+            if not self._skips:
+                return Write.STALE
+            cursor.execute(self._find, found)
+            return Write.STALE if cursor.fetchone() is None else Write.LOCKED
 
 
 def is_plain(changes: Mapping[str, Any]) -> bool:
@@ -110,13 +149,23 @@ def is_plain(changes: Mapping[str, Any]) -> bool:
 
 
 def update(
-    session: Session, row: Model, changes: Mapping[str, Any], guards: Mapping[str, Collection[Any]]
-) -> int:
-    """Change columns of a row where each guarded one has one of its values; return 0 or 1."""
+    session: Session,
+    row: Model,
+    changes: Mapping[str, Any],
+    guards: Mapping[str, Collection[Any]],
+    *,
+    is_brief: bool = False,
+) -> Write:
+    """Change columns of a row where each guarded one has one of its values.
+
+    With `is_brief`, a row that somebody has locked is not waited for.
+    """
     model = type(row)
     sizes = {name: len(allowed) for name, allowed in guards.items()}
-    key = (model, tuple(changes), tuple(sizes.items()))
+    key = (model, tuple(changes), tuple(sizes.items()), is_brief)
     statement = session.compiled.get(key)
     if statement is None:
-        statement = session.compiled[key] = _Update(model, changes, sizes, session)
-    return int(statement(row.pk, changes.values(), guards.values()))
+        statement = _Update(model, changes, sizes, session, is_brief=is_brief)
+        session.compiled[key] = statement
+    result: Write = statement(row.pk, changes.values(), guards.values())
+    return result

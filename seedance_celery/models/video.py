@@ -17,14 +17,16 @@ from django.utils import timezone
 from django.utils.functional import LazyObject, empty
 from django.utils.translation import gettext_lazy as _
 
-from .. import clock, dbpool, dispatch
+from .. import clock, dbpool, dispatch, locks
 from ..conf import get_settings
-from . import statements
+from ..row_errors import RowLockedError
+from . import statements, walk
 from .account import AccountState
 from .actions import Actions
 from .fields import OpaqueField
 from .kept import KeptTask
 from .poller import Poller
+from .statements import Write
 
 __all__ = ["Video"]
 
@@ -99,9 +101,13 @@ class VideoQuerySet(models.QuerySet["Video"]):
         """Videos that the API has in work."""
         return self.filter(status__in=Video.POLLED)
 
-    def next_poll(self, account: str) -> float | None:
-        """Return in how many seconds the next video of an account is due; None where none is."""
+    def next_poll(self, account: str, passed: Collection[Any] = ()) -> float | None:
+        """Return in how many seconds the next video of an account is due; None where none is.
+
+        Without those that were `passed` over because they cannot be changed.
+        """
         rows = self.primary().polled().filter(account=account, next_poll_at__isnull=False)
+        rows = rows.exclude(pk__in=passed) if passed else rows
         first = rows.for_poll().only("next_poll_at").order_by("next_poll_at").first()
         if first is None or first.next_poll_at is None:
             return None
@@ -286,20 +292,33 @@ class Video(Actions, models.Model):
     def move(self, statuses: Collection[str], **changes: Any) -> bool:
         """Make one guarded update, fenced by the token that this row was read with.
 
-        Moves the token on and returns whether the update won. Only a winner may go on.
+        Moves the token on and returns whether the update won. Only a winner may go on. Within
+        `locks.brief()`, raises `RowLockedError` where somebody has locked the row for longer.
         """
         guards = {"poll_token": [self.poll_token], "status": statuses}
         changes["poll_token"] = self.poll_token + 1
-        if statements.is_plain(changes):
-            with dbpool.session(self.db) as session:
-                won = statements.update(session, self, changes, guards)
+        wait = locks.patience()
+        if wait is None:
+            won = self._moved(changes, guards, is_brief=False)
         else:
-            rows = type(self).objects.primary().filter(pk=self.pk)
-            won = rows.filter(**{f"{name}__in": guards[name] for name in guards}).update(**changes)
+            won = locks.tried(partial(self._moved, changes, guards, is_brief=True), wait)
         if won:
             for name, value in changes.items():
                 setattr(self, name, value)
-        return bool(won)
+        return won
+
+    def _moved(
+        self, changes: dict[str, Any], guards: dict[str, Collection[Any]], *, is_brief: bool
+    ) -> bool:
+        if not statements.is_plain(changes):
+            rows = type(self).objects.primary().filter(pk=self.pk)
+            rows = rows.filter(**{f"{name}__in": guards[name] for name in guards})
+            return locks.change(rows, **changes) if is_brief else bool(rows.update(**changes))
+        with dbpool.session(self.db) as session:
+            write = statements.update(session, self, changes, guards, is_brief=is_brief)
+        if write is Write.LOCKED:
+            raise RowLockedError(f"video {self.pk} is locked by somebody else")
+        return write is Write.DONE
 
     def send(self, countdown: float = 0) -> bool:
         """Send the poll loop's message with the token of this row; return whether it went."""
@@ -339,10 +358,18 @@ class Video(Actions, models.Model):
             transaction.on_commit(kept.send, using=self.db)
         return is_new
 
-    def release(self, *names: str) -> None:
-        """Send the kept tasks of these names that wait for this video."""
+    def release(self, *names: str) -> bool:
+        """Send the kept tasks of these names that wait for this video.
+
+        Returns whether none was left parked: one that is locked is to be released later.
+        """
         waiting = KeptTask.objects.using(self.db).filter(video=self, task__in=names)
+        is_complete, is_sent = True, True
         for kept in waiting.make_due(get_settings().resend_after):
-            if not kept.send():
-                # The broker is away. The sweep sends the rest.
-                break
+            if kept.due_at is None:
+                is_complete = False
+            elif is_sent:
+                # Where the broker is away, the sweep sends the rest.
+                with walk.alone(kept):
+                    is_sent = kept.send()
+        return is_complete
