@@ -126,7 +126,11 @@ def _is_turn(video: Video, limit: int | None) -> bool:
         return True
     free = _free(video.account, limit)
     older = Q(created_at__lt=video.created_at) | Q(created_at=video.created_at, pk__lt=video.pk)
-    return free > 0 and in_line(video.account).filter(older)[:free].count() < free
+    # Each look at a create, and each sweep, moves `overdue_at` ahead. Where that has not been
+    # possible for long (its row is locked, or refused), the create keeps no place from the others.
+    heard = Q(overdue_at__isnull=True)
+    heard |= Q(overdue_at__gt=clock.after(-2 * get_settings().resend_after))
+    return free > 0 and in_line(video.account).filter(older, heard)[:free].count() < free
 
 
 def _free(name: str, limit: int) -> int:

@@ -120,8 +120,10 @@ def _impatient(connection: Any, seconds: float = 0.0) -> Iterator[None]:
     """Let no statement of the ORM wait longer for a lock in the block, on MariaDB and MySQL."""
 
     def run(execute: Any, sql: str, *rest: Any) -> Any:
-        is_write = sql.startswith(WRITES) or " FOR UPDATE" in sql
-        return execute(prefixed(connection, sql, seconds) if is_write else sql, *rest)
+        # MariaDB 10.11 fails where a statement with SKIP LOCKED, which waits for nothing, has the
+        # limit as well.
+        may_wait = sql.startswith(WRITES) or sql.endswith(" FOR UPDATE")
+        return execute(prefixed(connection, sql, seconds) if may_wait else sql, *rest)
 
     with connection.execute_wrapper(run):
         yield

@@ -54,11 +54,10 @@ class RowLockedError(OperationalError):
 
 def _code(error: BaseException) -> str | int | None:
     """Return PostgreSQL's SQLSTATE, or the number of MariaDB and MySQL."""
+    if error.args and isinstance(error.args[0], int):
+        return error.args[0]
     cause = error.__cause__ or error
-    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    if state:
-        return str(state)
-    return error.args[0] if error.args and isinstance(error.args[0], int) else None
+    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
 
 
 def is_lock(error: BaseException) -> bool:

@@ -59,7 +59,8 @@ class KeptTaskQuerySet(models.QuerySet["KeptTask"]):
         # The update comes first: a task that is parked between the two is taken, or comes later.
         waiting = self.unfinished().exclude(signature="")
         walk.update(waiting, due_at=clock.after(after))
-        return list(waiting.unclaimed())
+        left = models.Q(due_at__isnull=True) | models.Q(due_at__lte=clock.after(after))
+        return list(waiting.unclaimed().filter(left))
 
     def finish(self) -> int:
         """Mark the tasks as done with: late copies of them end silently."""
