@@ -42,8 +42,9 @@ __all__ = [
 T = TypeVar("T")
 M = TypeVar("M", bound=models.Model)
 
-PATIENCE = 1.0
-"""Seconds that a poll waits for a row: another process may be at it, which takes milliseconds."""
+PATIENCE = 0.25
+"""Seconds that a poll waits for a row: another process may be at it, which takes milliseconds.
+A transaction of the project may hold hundreds of rows, and each of them costs a worker so much."""
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.2
 

@@ -130,7 +130,7 @@ def refresh_video(self: Any, video_pk: str, token: int) -> None:
             # The batch poller comes for it: no message waits.
             message.tell()
             return
-    except (Error, OverflowError) as error:
+    except (Error, OverflowError, ValueError) as error:
         if row_errors.is_about_row(error):
             row_errors.tell(f"Video {video_pk}", error)  # the sweep sends it again
             return

@@ -40,7 +40,7 @@ def claim(account: str, limit: int, lease: float, passed: set[Any] | None = None
         room = limit - len(found)
         try:
             return found + _claim_together(rows, room, lease)
-        except DatabaseError as error:
+        except (DatabaseError, OverflowError, ValueError) as error:
             if not (is_about_row(error) or is_lost_race(error)):
                 raise
         keys = next(walk.pages(rows, "next_poll_at", room))

@@ -239,7 +239,7 @@ def test_a_lock_that_is_soon_gone_costs_a_poll_no_answer(database: Database) -> 
         def hold() -> None:
             with locked(video):
                 holding.set()
-                released.wait(0.3)
+                released.wait(locks.PATIENCE / 3)
 
         thread = threading.Thread(target=hold)
         thread.start()
