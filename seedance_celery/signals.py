@@ -13,6 +13,8 @@ from typing import Any
 from django.db import models, router, transaction
 from django.dispatch import Signal
 
+from .db import locks
+
 __all__ = [
     "account_refused",
     "account_restored",
@@ -75,5 +77,11 @@ def announce(signal: Signal, sender: type[models.Model], using: str, **details: 
     Every signal of this package goes through here: inside an atomic block that rolls back none
     fires. `using` is the database that the block is about.
     """
-    fire = partial(signal.send_robust, sender=sender, **details)
+    fire = partial(_fire, signal, sender, details)
     transaction.on_commit(fire, using=using, robust=True)
+
+
+def _fire(signal: Signal, sender: type[models.Model], details: dict[str, Any]) -> None:
+    # What a receiver does with its own rows waits for locks as it does anywhere else.
+    with locks.patient():
+        signal.send_robust(sender=sender, **details)

@@ -26,8 +26,9 @@ from .buying.orders import order
 from .canvas import keeping, results
 from .canvas.uses import Use, mark, use_of
 from .conf import UnknownAccount, get_settings
-from .db import clock, pool
+from .db import clock, locks, pool, row_errors
 from .db.leases import Heartbeat
+from .db.row_errors import RowLockedError
 from .exceptions import CanvasStopped, StoreFailed, VideoEnded
 from .lifecycle import sweep
 from .lifecycle.decisions import PATIENCE
@@ -114,14 +115,20 @@ def refresh_video(self: Any, video_pk: str, token: int) -> None:
         _run_inline(video_pk, token)
         return
     try:
-        message = loop.act(video_pk, token)
+        # A row that a view has locked for long must not keep this worker.
+        with locks.brief():
+            message = loop.act(video_pk, token)
         if message is not None and sending.in_batches():
             # The batch poller comes for it: no message waits.
             message.tell()
             return
-    except Error as error:
+    except (Error, OverflowError, ValueError) as error:
+        if row_errors.is_about_row(error):
+            row_errors.tell(f"Video {video_pk}", error)  # the sweep sends it again
+            return
         # A deadlock, a lost connection: this step did not happen. Try it again with its token.
-        logger.info("Video %s: the database is away (%s)", video_pk, type(error).__name__)
+        why = "its row is locked" if isinstance(error, RowLockedError) else "the database is away"
+        logger.info("Video %s: %s (%s)", video_pk, why, type(error).__name__)
         countdown = waits.countdown(*get_settings().poll_countdown)
         message = Next(token, countdown)
     if message is not None:

@@ -1,4 +1,8 @@
-"""One client a key, and what all workers know about a key: cool-downs and refusals."""
+"""One client a key, and what all workers know about a key: cool-downs and refusals.
+
+An account's row that somebody has locked stays as it is, and nobody waits for it: the next answer
+tells the same of the key.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from ..api import evidence
 from ..api.base_url import KEY_VARIABLE
 from ..api.replies import VideoTask
 from ..conf import Account, UnknownAccount, get_settings
-from ..db import clock
+from ..db import clock, locks
 from ..exceptions import (
     ApiError,
     KeyMissing,
@@ -132,7 +136,7 @@ def held_for(video: Video, lease: float | None = None) -> float | None:
     held = AccountState.objects.primary().troubled().filter(name=video.account)
     over = held.filter(_over("hold_until", now), _over("probe_until", now))
     probe_until = now + timedelta(seconds=lease or get_settings().poll_limit)
-    won = over.update(probe_until=probe_until)
+    won = locks.update(over, probe_until=probe_until)
     video.probe_until = probe_until if won else None
     if won:
         return None
@@ -168,8 +172,8 @@ def wait_to_create(video: Video) -> float | None:
         if held is not None:
             return held
     probe_until = video.now + timedelta(seconds=settings.create_timeout)
-    if paused and not states.filter(creates_hold_until=paused).update(
-        creates_hold_until=probe_until
+    if paused and not locks.update(
+        states.filter(creates_hold_until=paused), creates_hold_until=probe_until
     ):
         return waits.countdown(*settings.poll_countdown)
     video.probes_until = probe_until if paused else None
@@ -235,18 +239,19 @@ def learn_create(video: Video, answer: VideoTask | ApiError) -> float | None:
         states.get_or_create(name=video.account)
         until = clock.after(NO_QUOTA_PAUSE)
         # The first one tells; those that find out later whether the balance is back do not again.
-        if states.filter(creates_hold_until__isnull=True).update(creates_hold_until=until):
+        if locks.update(states.filter(creates_hold_until__isnull=True), creates_hold_until=until):
             logger.error("Account %s has no balance for creates: %s", video.account, answer)
         else:
-            states.update(creates_hold_until=until)
+            locks.update(states, creates_hold_until=until)
     elif video.probes_until:
         # A pause that has begun since is another's to end. Where this one was to find out, and was
         # answered about something else, the next may.
         ends_at = None if isinstance(answer, VideoTask) else clock.now()
-        states.filter(creates_hold_until=video.probes_until).update(creates_hold_until=ends_at)
+        mine = states.filter(creates_hold_until=video.probes_until)
+        locks.update(mine, creates_hold_until=ends_at)
     if video.probe_until and asked_to_wait is None:
         # A create may ask for long, and this one has told nothing: the next may tell.
-        states.filter(probe_until=video.probe_until).update(probe_until=None)
+        locks.update(states.filter(probe_until=video.probe_until), probe_until=None)
     return asked_to_wait
 
 
@@ -270,7 +275,7 @@ def _prolonged(state: Any, asked: float | None) -> float:
     if asked and asked > left:
         later = state.now + timedelta(seconds=asked)
         rows = AccountState.objects.primary().filter(name=state.name, hold_until__lt=later)
-        rows.update(hold_until=later)
+        locks.update(rows, hold_until=later)
     return max(left, asked or 0.0)
 
 
@@ -282,7 +287,7 @@ def _refused(name: str, error: ApiError) -> float:
     states = AccountState.objects.primary().troubled().filter(name=name, refused_at__isnull=True)
     told = evidence.of_error(error, state.now)
     changes = {"refused_reason": str(error)[:300], "evidence": told}
-    if states.update(refused_at=clock.now(), **changes):
+    if locks.update(states, refused_at=clock.now(), **changes):
         if isinstance(error, KeyMissing):
             logger.error("Account %s has no key to ask with: %s", name, error)
         else:
@@ -302,9 +307,8 @@ def _strike(state: Any, seconds: float) -> bool:
     """Hold a key back for so many seconds; return whether nobody was faster."""
     states = AccountState.objects.primary().filter(name=state.name, strikes=state.strikes)
     begun = states.filter(_over("hold_until", state.now))
-    return bool(
-        begun.update(strikes=state.strikes + 1, hold_until=clock.after(seconds), probe_until=None)
-    )
+    held = {"strikes": state.strikes + 1, "hold_until": clock.after(seconds), "probe_until": None}
+    return bool(locks.update(begun, **held))
 
 
 def _restore(name: str, probe_until: datetime) -> None:
@@ -315,8 +319,8 @@ def _restore(name: str, probe_until: datetime) -> None:
     states = AccountState.objects.primary().filter(name=name, probe_until=probe_until)
     fresh: dict[str, Any] = {"strikes": 0, "hold_until": None, "probe_until": None}
     fresh |= {"refused_reason": "", "refused_at": None, "evidence": {}}
-    if states.filter(refused_at__isnull=False).update(**fresh):
+    if locks.update(states.filter(refused_at__isnull=False), **fresh):
         logger.warning("The API takes the key of account %s again", name)
         announce(account_restored, Video, states.db, account=name)
     else:
-        states.filter(refused_at__isnull=True).update(**fresh)
+        locks.update(states.filter(refused_at__isnull=True), **fresh)

@@ -10,21 +10,23 @@ import enum
 from datetime import date, datetime, timezone
 from typing import Any
 
-from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone as django_timezone
 
 from .. import sending
 from ..conf import Account, get_settings
-from ..db import clock
+from ..db import clock, locks
 from ..models import AccountState, KeptTask, Video
 from ..models.account import AccountStateQuerySet
 from ..models.video import VideoQuerySet
+from ..models.walk import alone, walk
 
 __all__ = ["Verdict", "call_next", "give_back", "in_line", "look", "win"]
 
 Status = Video.Status
 
+LONGEST_LOCK = 5.0
+"""Seconds that a create waits for the account's row, which others hold for milliseconds."""
 FALLBACK = 900.0
 """Seconds after which a create that waits for its turn looks again, should nobody call it."""
 
@@ -56,7 +58,8 @@ def win(video: Video, account: Account, **changes: Any) -> Verdict:
         return _moved(video, changes)
     state = _rows(account.name)
     state.get_or_create(name=account.name)
-    with transaction.atomic(using=video.db):
+    # A create whose account somebody has locked does not keep its worker: it comes back.
+    with locks.short(video.db, LONGEST_LOCK):
         # An update locks the row on every database, and SQLite as a whole: the count holds.
         state.update(strikes=F("strikes"))
         verdict = look(video, account)
@@ -93,16 +96,30 @@ def call_next(name: str) -> None:
     free = _free(name, account.max_in_flight)
     if free <= 0:
         return
+    waiting = in_line(name).filter(in_line_since__isnull=False)
+    for video in walk(waiting, "created_at", size=free):
+        called = False
+        with alone(video):
+            called = _call(video)
+        free -= called
+        if free <= 0:
+            return
+
+
+def _call(video: Video) -> bool:
+    """Send a create that waits for its turn; return whether it can take it."""
     after = get_settings().resend_after
-    waiting = in_line(name).filter(in_line_since__isnull=False).order_by("created_at", "pk")
-    for video in waiting[:free]:
-        # What is due sooner than a parked task has been called already.
-        parked = KeptTask.objects.using(video.db).filter(
-            video=video, task__in=(sending.CREATE, sending.SUBMIT), due_at__gt=clock.after(after)
-        )
-        keys = list(parked.values_list("pk", flat=True))
-        for kept in KeptTask.objects.using(video.db).filter(pk__in=keys).make_due(after):
-            kept.send()
+    tasks = KeptTask.objects.using(video.db).filter(
+        video=video, task__in=(sending.CREATE, sending.SUBMIT)
+    )
+    # What is due sooner than a parked task has been called already.
+    parked = list(tasks.filter(due_at__gt=clock.after(after)).values_list("pk", flat=True))
+    if not parked:
+        return True
+    for kept in tasks.filter(pk__in=parked).make_due(after):
+        kept.send()
+    # One that is locked, or cannot be changed, leaves its place to the next.
+    return not tasks.filter(pk__in=parked, due_at__gt=clock.after(after)).exists()
 
 
 def _is_turn(video: Video, limit: int | None) -> bool:
@@ -110,7 +127,11 @@ def _is_turn(video: Video, limit: int | None) -> bool:
         return True
     free = _free(video.account, limit)
     older = Q(created_at__lt=video.created_at) | Q(created_at=video.created_at, pk__lt=video.pk)
-    return free > 0 and in_line(video.account).filter(older)[:free].count() < free
+    # Each look at a create, and each sweep, moves `overdue_at` ahead. Where that has not been
+    # possible for long (its row is locked, or refused), the create keeps no place from the others.
+    heard = Q(overdue_at__isnull=True)
+    heard |= Q(overdue_at__gt=clock.after(-2 * get_settings().resend_after))
+    return free > 0 and in_line(video.account).filter(older, heard)[:free].count() < free
 
 
 def _free(name: str, limit: int) -> int:

@@ -18,12 +18,12 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 from celery import Task, group
 from celery.canvas import Signature
 from celery.exceptions import Ignore, Reject
-from django.db import Error, transaction
+from django.db import Error, connections
 from kombu.utils.json import dumps, loads
 
 from .. import sending, waits
 from ..conf import get_settings
-from ..db import clock
+from ..db import clock, locks
 from ..db.leases import Heartbeat
 from ..db.retries import insist
 from ..exceptions import CanvasStopped
@@ -203,8 +203,15 @@ def park(kept: KeptTask, waiting: Any, due_at: datetime | None = None) -> bool:
     another copy has the task.
     """
     rows = waiting.primary()
-    with transaction.atomic(using=rows.db):
-        video = rows.select_for_update().filter(pk=kept.video_id).values_list("pk").first()
+    has_no_key = connections[rows.db].features.has_select_for_no_key_update
+    # A video that somebody has locked for long does not keep this worker: the task comes back.
+    with locks.short(rows.db, locks.PATIENCE):
+        video = (
+            rows.select_for_update(no_key=has_no_key)
+            .filter(pk=kept.video_id)
+            .values_list("pk")
+            .first()
+        )
         if video is not None and not kept.mine().update(due_at=due_at, lease_until=None):
             raise Ignore
     return video is not None

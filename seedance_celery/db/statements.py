@@ -6,14 +6,18 @@ long as the database needs for them, so their SQL is kept with the connection.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
+from django.db import DatabaseError
 from django.db.models import Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
+from . import locks
 from .history import Noted
 from .pool import Session
+from .row_errors import is_lock
 
 M = TypeVar("M", bound=Model)
 
@@ -74,8 +78,21 @@ def find(
     return found
 
 
+class Write(enum.Enum):
+    """What became of a guarded update."""
+
+    DONE = "done"
+    STALE = "stale"
+    """The row is no longer as it was read."""
+    LOCKED = "locked"
+    """Somebody has locked the row."""
+
+
 class _Update:
-    """`UPDATE` of some columns of a row, for one connection, guarded by values of other columns."""
+    """`UPDATE` of some columns of a row, for one connection, guarded by values of other columns.
+
+    With `is_brief` it does not wait for a row that somebody has locked.
+    """
 
     def __init__(
         self,
@@ -83,6 +100,8 @@ class _Update:
         changes: Mapping[str, Any],
         sizes: Mapping[str, int],
         session: Session,
+        *,
+        is_brief: bool,
     ) -> None:
         meta: Any = model._meta
         quote = session.connection.ops.quote_name
@@ -99,21 +118,37 @@ class _Update:
         wheres = [f"{quote(meta.pk.column)} = %s"]
         for field, size in zip(self._guarding, sizes.values(), strict=True):
             wheres.append(f"{quote(field.column)} IN ({', '.join(['%s'] * size)})")
-        where = " AND ".join(wheres)
-        self._sql = f"UPDATE {quote(meta.db_table)} SET {columns} WHERE {where}"  # noqa: S608
+        table, where = quote(meta.db_table), " AND ".join(wheres)
+        self._find = f"SELECT {quote(meta.pk.column)} FROM {table} WHERE {where}"  # noqa: S608
+        self._is_brief = is_brief
+        self._skips = is_brief and self._connection.vendor == "postgresql"
+        if self._skips:
+            where = f"{quote(meta.pk.column)} = ({self._find}{locks.SKIP})"
+        sql = f"UPDATE {table} SET {columns} WHERE {where}"  # noqa: S608
+        self._sql = locks.prefixed(self._connection, sql) if is_brief else sql
 
-    def __call__(self, pk: Any, values: Iterable[Any], guards: Iterable[Collection[Any]]) -> int:
+    def __call__(self, pk: Any, values: Iterable[Any], guards: Iterable[Collection[Any]]) -> Write:
         link = self._connection
         params: list[Any] = []
         for field, value in zip(self._changed, values, strict=True):
             is_noted = isinstance(value, Noted)
             params += value.params if is_noted else [field.get_db_prep_save(value, link)]
-        params.append(self._pk.get_db_prep_value(pk, link))
+        found = [self._pk.get_db_prep_value(pk, link)]
         for field, allowed in zip(self._guarding, guards, strict=True):
-            params += [field.get_db_prep_value(value, link) for value in allowed]
+            found += [field.get_db_prep_value(value, link) for value in allowed]
         with link.cursor() as cursor:
-            cursor.execute(self._sql, params)
-            return int(cursor.rowcount)
+            try:
+                cursor.execute(self._sql, [*params, *found])
+            except DatabaseError as error:
+                if self._is_brief and is_lock(error):
+                    return Write.LOCKED
+                raise
+            if cursor.rowcount:
+                return Write.DONE
+            if not self._skips:
+                return Write.STALE
+            cursor.execute(self._find, found)
+            return Write.STALE if cursor.fetchone() is None else Write.LOCKED
 
 
 def is_plain(changes: Mapping[str, Any]) -> bool:
@@ -125,17 +160,25 @@ def is_plain(changes: Mapping[str, Any]) -> bool:
 
 
 def update(
-    session: Session, row: Model, changes: Mapping[str, Any], guards: Mapping[str, Collection[Any]]
-) -> int:
-    """Change columns of a row and return 1, or return 0 if a guard does not hold.
+    session: Session,
+    row: Model,
+    changes: Mapping[str, Any],
+    guards: Mapping[str, Collection[Any]],
+    *,
+    is_brief: bool = False,
+) -> Write:
+    """Change columns of a row if each guarded one has one of its values in the database.
 
-    `guards` names columns with the values that each may have in the database.
+    `guards` names columns with the values that each may have. With `is_brief`, a row that somebody
+    has locked is not waited for.
     """
     model = type(row)
     sizes = {name: len(allowed) for name, allowed in guards.items()}
     kinds = tuple((name, isinstance(value, Noted)) for name, value in changes.items())
-    key = (model, kinds, tuple(sizes.items()))
+    key = (model, kinds, tuple(sizes.items()), is_brief)
     statement = session.compiled.get(key)
     if statement is None:
-        statement = session.compiled[key] = _Update(model, changes, sizes, session)
-    return int(statement(row.pk, changes.values(), guards.values()))
+        statement = _Update(model, changes, sizes, session, is_brief=is_brief)
+        session.compiled[key] = statement
+    result: Write = statement(row.pk, changes.values(), guards.values())
+    return result

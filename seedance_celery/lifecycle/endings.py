@@ -14,7 +14,7 @@ from django.dispatch import Signal
 from .. import sending, signals
 from ..accounts import limits
 from ..conf import get_settings
-from ..db import clock
+from ..db import clock, locks
 from ..db.leases import Heartbeat
 from ..db.retries import insist
 from ..models import KeptTask, Video, image_copies
@@ -153,12 +153,14 @@ def settle(video: Video) -> None:
     """Let what waited for an announced video go on, and say when the row is looked at again."""
     # Only now: under READ COMMITTED, a release within the transaction that ended the video would
     # miss a task that parks meanwhile.
+    next_turn = _next_turn(video)
     if video.is_finished:
-        video.release(sending.POLL, sending.CREATE)
+        if not video.release(sending.POLL, sending.CREATE):
+            next_turn = clock.after(get_settings().resend_after)
         if video.status != Status.CREATE_UNKNOWN:  # that one may still be bought again
             image_copies.remove(video.images)
     own = Video.objects.using(video.db).filter(pk=video.pk, poll_token=video.poll_token)
-    own.update(overdue_at=_next_turn(video))
+    locks.update(own, overdue_at=next_turn)
 
 
 def announce_again(video: Video) -> None:

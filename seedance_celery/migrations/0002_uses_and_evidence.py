@@ -135,4 +135,19 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.AddField(
+            model_name="upkeep",
+            name="sweeper",
+            field=models.UUIDField(null=True, verbose_name="sweeper"),
+        ),
+        migrations.AddField(
+            model_name="upkeep",
+            name="sweeping_until",
+            field=models.DateTimeField(null=True, verbose_name="sweeping until"),
+        ),
+        migrations.AlterField(
+            model_name="upkeep",
+            name="swept_at",
+            field=models.DateTimeField(null=True, verbose_name="swept at"),
+        ),
     ]

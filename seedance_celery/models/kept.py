@@ -8,8 +8,9 @@ from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
 from .. import sending
-from ..db import clock
+from ..db import clock, locks
 from ..db.fields import OpaqueField
+from . import walk
 
 __all__ = ["KeptTask", "keep_unfinished", "store_id"]
 
@@ -51,12 +52,16 @@ class KeptTaskQuerySet(models.QuerySet["KeptTask"]):
         return self.filter(free)
 
     def make_due(self, after: float) -> list[KeptTask]:
-        """Return the tasks to send now; the sweep sends them `after` seconds on otherwise."""
-        # The update comes first and takes all: it waits for a task that is just being parked,
-        # which would be missed by reading first.
+        """Return the tasks to send now; the sweep sends them `after` seconds on otherwise.
+
+        One that somebody has locked, or that the database refuses to change, stays as it is: where
+        it was parked, its `due_at` still is null.
+        """
+        # The update comes first: a task that is parked between the two is taken, or comes later.
         waiting = self.unfinished().exclude(signature="")
-        waiting.update(due_at=clock.after(after))
-        return list(waiting.unclaimed())
+        walk.update(waiting, due_at=clock.after(after))
+        left = models.Q(due_at__isnull=True) | models.Q(due_at__lte=clock.after(after))
+        return list(waiting.unclaimed().filter(left))
 
     def finish(self) -> int:
         """Mark the tasks as done with: late copies of them end silently."""
@@ -130,14 +135,15 @@ class KeptTask(models.Model):
         """Take the right to work on the task, for so many seconds; return whether it was free.
 
         It is not free where another process has published a step since the row was read: this
-        process would publish that step again.
+        process would publish that step again. Nor is one that somebody has locked: the sweep sends
+        it again.
         """
         until = clock.after(seconds)
         token = self.claim_token + 1
         decided = ("error", "raised_at", "published_at")
         as_read = {f"{name}__isnull": getattr(self, name) is None for name in decided}
         free = self.mine().unclaimed().filter(published=self.published, **as_read)
-        won = free.update(claim_token=token, lease_until=until, due_at=until, sends=0)
+        won = locks.update(free, claim_token=token, lease_until=until, due_at=until, sends=0)
         if won:
             self.claim_token = token
         return bool(won)

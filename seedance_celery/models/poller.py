@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import sending
 from ..conf import get_settings
-from ..db import clock
+from ..db import clock, locks
+from ..db.row_errors import RowLockedError
 
 __all__ = ["Poller"]
 
@@ -58,7 +59,7 @@ class PollerQuerySet(models.QuerySet["Poller"]):
         rows = self.primary().filter(account=account, number=number)
         lease = clock.after(get_settings().resend_after)
         mine = {"token": token + 1, "next_at": clock.now(), "overdue_at": lease, "sends": 0}
-        if not rows.filter(token=token).update(**mine):
+        if not locks.change(rows.filter(token=token), **mine):
             return None
         return rows.with_now().filter(token=token + 1).first()
 
@@ -111,24 +112,24 @@ class Poller(models.Model):
             return False
         return self.send(wait)
 
-    def call_again(self, wait: float) -> bool:
+    def call_again(self, wait: float, sends: int) -> bool:
         """Send what is overdue again, and wait so many seconds before the next time."""
         later = self.now + timedelta(seconds=wait)
-        return self._move(overdue_at=later, sends=self.sends + 1) and self.send()
+        return self._move(overdue_at=later, sends=sends) and self.send()
 
     def _move(self, **changes: Any) -> bool:
         rows = type(self).objects.primary().filter(pk=self.pk, token=self.token)
         as_read = {"next_at": self.next_at, "overdue_at": self.overdue_at}
         for name, value in as_read.items():
             rows = rows.filter(**{f"{name}__isnull": True} if value is None else {name: value})
-        return bool(rows.update(**changes))
+        return locks.change(rows, **changes)
 
     def send(self, wait: float = 0.0) -> bool:
         """Send its message; what cannot be sent is the sweep's, soon."""
         message = (self.account, self.number, self.token)
         if sending.send(sending.BATCH, message, **sending.delay(wait)):
             return True
-        self._mine().update(overdue_at=clock.after(1))
+        locks.update(self._mine(), overdue_at=clock.after(1))
         return False
 
     # What the task does that began.
@@ -137,8 +138,14 @@ class Poller(models.Model):
         return type(self).objects.primary().filter(pk=self.pk, token=self.token)
 
     def renew(self) -> bool:
-        """Stay on; return whether this task still is the one that runs."""
-        return bool(self._mine().update(overdue_at=clock.after(get_settings().resend_after)))
+        """Stay on; return whether this task still is the one that runs.
+
+        Where somebody has locked the row, nobody else can have taken it over.
+        """
+        try:
+            return locks.change(self._mine(), overdue_at=clock.after(get_settings().resend_after))
+        except RowLockedError:
+            return True
 
     def rest(self) -> Poller | None:
         """Say that nothing is claimed any more; return the row as it is then, None where lost.
@@ -146,10 +153,10 @@ class Poller(models.Model):
         What starts later calls the poller. So look only now whether something is left to do.
         """
         lease = clock.after(get_settings().resend_after)
-        if not self._mine().update(next_at=None, overdue_at=lease):
+        if not locks.change(self._mine(), next_at=None, overdue_at=lease):
             return None
         return self._mine().with_now().first()
 
     def stop(self) -> None:
         """Go off, unless somebody has called it meanwhile."""
-        self._mine().filter(next_at__isnull=True).update(overdue_at=None)
+        locks.update(self._mine().filter(next_at__isnull=True), overdue_at=None)

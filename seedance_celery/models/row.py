@@ -12,8 +12,11 @@ from django.db import DatabaseError, transaction
 
 from .. import sending
 from ..conf import get_settings
-from ..db import clock, pool, statements
+from ..db import clock, locks, pool, statements
 from ..db.history import Noted
+from ..db.row_errors import RowLockedError
+from ..db.statements import Write
+from . import walk
 from .columns import Columns
 from .kept import KeptTask
 from .poller import Poller
@@ -44,23 +47,36 @@ class Row(Columns):
     def move(self, statuses: Collection[str], **changes: Any) -> bool:
         """Make one guarded update, fenced by the token that this row was read with.
 
-        Moves the token on and returns whether the update won. Only a winner may go on.
+        Moves the token on and returns whether the update won. Only a winner may go on. Within
+        `locks.brief()`, raises `RowLockedError` where somebody has locked the row for longer.
         """
         guards = {"poll_token": [self.poll_token], "status": statuses}
         changes["poll_token"] = self.poll_token + 1
-        if statements.is_plain(changes):
-            with pool.session(self.db) as session:
-                won = statements.update(session, self, changes, guards)
+        wait = locks.patience()
+        if wait is None:
+            won = self._move(changes, guards, is_brief=False)
         else:
-            rows = type(self)._default_manager.using(self.db).filter(pk=self.pk)
-            won = rows.filter(**{f"{name}__in": guards[name] for name in guards}).update(**changes)
+            won = locks.tried(partial(self._move, changes, guards, is_brief=True), wait)
         if won:
             for name, value in changes.items():
                 if not isinstance(value, Noted):
                     setattr(self, name, value)
                 elif name in vars(self):  # else it was left out of the query
                     setattr(self, name, value.after(vars(self)[name]))
-        return bool(won)
+        return won
+
+    def _move(
+        self, changes: dict[str, Any], guards: dict[str, Collection[Any]], *, is_brief: bool
+    ) -> bool:
+        if not statements.is_plain(changes):
+            rows = type(self)._default_manager.using(self.db).filter(pk=self.pk)
+            rows = rows.filter(**{f"{name}__in": guards[name] for name in guards})
+            return locks.change(rows, **changes) if is_brief else bool(rows.update(**changes))
+        with pool.session(self.db) as session:
+            write = statements.update(session, self, changes, guards, is_brief=is_brief)
+        if write is Write.LOCKED:
+            raise RowLockedError(f"video {self.pk} is locked by somebody else")
+        return write is Write.DONE
 
     def send(self, countdown: float = 0) -> bool:
         """Send the poll loop's message with the token of this row; return whether it went."""
@@ -101,10 +117,18 @@ class Row(Columns):
             transaction.on_commit(kept.send, using=self.db)
         return is_new
 
-    def release(self, *names: str) -> None:
-        """Send the kept tasks of these names that wait for this video."""
+    def release(self, *names: str) -> bool:
+        """Send the kept tasks of these names that wait for this video.
+
+        Returns whether none was left parked: one that is locked is to be released later.
+        """
         waiting = KeptTask.objects.using(self.db).filter(video=self.pk, task__in=names)
+        is_complete, is_sent = True, True
         for kept in waiting.make_due(get_settings().resend_after):
-            if not kept.send():
-                # The broker is away. The sweep sends the rest.
-                break
+            if kept.due_at is None:
+                is_complete = False
+            elif is_sent:
+                # If the broker is away, the sweep sends the rest.
+                with walk.alone(kept):
+                    is_sent = kept.send()
+        return is_complete

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.db import models, router
@@ -53,9 +54,13 @@ class VideoQuerySet(models.QuerySet["Video"]):
         """Videos that the API has in work."""
         return self.filter(status__in=Video.POLLED)
 
-    def next_poll(self, account: str) -> float | None:
-        """Return in how many seconds the next video of an account is due; None where none is."""
+    def next_poll(self, account: str, passed: Collection[Any] = ()) -> float | None:
+        """Return in how many seconds the next video of an account is due; None where none is.
+
+        Without those that were `passed` over because they cannot be changed.
+        """
         rows = self.primary().polled().filter(account=account, next_poll_at__isnull=False)
+        rows = rows.exclude(pk__in=passed) if passed else rows
         first = rows.for_poll().only("next_poll_at").order_by("next_poll_at").first()
         if first is None or first.next_poll_at is None:
             return None

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import Any
 
 from django.db import Error
 
@@ -22,9 +23,11 @@ from .. import sending, signals
 from ..accounts import health
 from ..api.replies import VideoTask
 from ..conf import BATCH_RUN, get_settings
+from ..db import locks, row_errors
+from ..db.row_errors import RowLockedError
 from ..exceptions import ApiError, KeyMissing, KeyRefused, RateLimited
 from ..lifecycle.decisions import decide, is_given_up
-from ..models import Poller, Video
+from ..models import Poller, Video, walk
 from ..models.bulk import Move, claim, move_all
 from . import poll
 from .askers import Askers
@@ -66,46 +69,38 @@ def act(account: str, number: int, token: int) -> None:
         if poller is None:
             logger.debug("A stale message for poller %s/%s", account, number)
             return
-        progressed, pause = _run(poller)
-        _go_on(poller, pause)
+        run = _Run(poller)
+        # Many videos are waited for together: what somebody has locked is due again by itself.
+        with locks.brief(0.0):
+            run.go()
+        _go_on(poller, run)
     except Error as error:
+        name = f"Poller {account}/{number}"
+        if row_errors.is_about_row(error):
+            row_errors.tell(name, error)  # the sweep calls it, or sends its videos as loops
+            return
         # What was claimed is due again by itself. The row of the poller may be out of reach, too.
-        logger.info(
-            "Poller %s/%s: the database is away (%s)", account, number, type(error).__name__
-        )
+        why = "its row is locked" if isinstance(error, RowLockedError) else "the database is away"
+        logger.info("%s: %s (%s)", name, why, type(error).__name__)
         wait = get_settings().poll_countdown[0]
         message = (account, number, token if poller is None else poller.token)
         sending.send(sending.BATCH, message, **sending.delay(wait))
         return
-    _tell(progressed)
+    _tell(run.progressed)
 
 
-def _run(poller: Poller) -> tuple[list[Video], float]:
-    """Ask for what is due of a poller's account.
-
-    Returns the videos that progressed, and the seconds until another look is worth a message.
-    """
-    # Also where `POLLER` is "loop" here: while workers change over, the broker may hand every
-    # message of a poller to a worker of the other setting.
-    if poller.account not in get_settings().accounts:
-        return [], 0.0
-    asking = _Run(poller)
-    asking.go()
-    return asking.progressed, asking.pause
-
-
-def _go_on(poller: Poller, pause: float) -> None:
+def _go_on(poller: Poller, run: _Run) -> None:
     """Let a poller come again where its account has videos in work, else let it end."""
     settings = get_settings()
     resting = poller.rest()
     if resting is None:
         return
     is_wanted = sending.in_batches() and poller.number < settings.batch_tasks
-    wait = Video.objects.next_poll(poller.account) if is_wanted else None
+    wait = Video.objects.next_poll(poller.account, run.passed) if is_wanted else None
     if wait is None or poller.account not in settings.accounts:
         resting.stop()
         return
-    resting.call(max(wait, pause))
+    resting.call(max(wait, run.pause))
 
 
 def _tell(progressed: Iterable[Video]) -> None:
@@ -115,7 +110,7 @@ def _tell(progressed: Iterable[Video]) -> None:
     keys = list(dict.fromkeys(video.pk for video in progressed))
     for start in range(0, len(keys), MOST):
         rows = Video.objects.primary().with_now().polled().filter(pk__in=keys[start : start + MOST])
-        for video in rows:
+        for video in walk.read(rows, list(rows.values_list("pk", flat=True))):
             signals.tell(signals.video_progressed, video)
 
 
@@ -129,6 +124,8 @@ class _Run:
     def __init__(self, poller: Poller) -> None:
         self.poller = poller
         self.progressed: list[Video] = []
+        self.passed: set[Any] = set()
+        """The keys of videos that cannot be claimed: this run has tried each of them once."""
         self._settings = get_settings()
         self._tick = min(TICK, self._settings.poll_countdown[0])
         self._ends_at = monotonic() + BATCH_RUN
@@ -150,6 +147,10 @@ class _Run:
         return max(0.0, self._tick - (monotonic() - self._claimed_at))
 
     def go(self) -> None:
+        # Also where `POLLER` is "loop" here: while workers change over, the broker may hand every
+        # message of a poller to a worker of the other setting.
+        if self.poller.account not in self._settings.accounts:
+            return
         with Askers(_ask, self._settings.batch_connections) as askers:
             self._claim(askers)
             while askers.pending:
@@ -168,7 +169,7 @@ class _Run:
             if not room:
                 return
             self._claimed_at = monotonic()
-            found = claim(self.poller.account, room, poll.claim_time(SPARE))
+            found = claim(self.poller.account, room, poll.claim_time(SPARE), self.passed)
             self._is_caught_up = len(found) < room
             for video in self._allowed(found):
                 askers.put(_Claimed(video, self._claimed_at))
@@ -193,7 +194,8 @@ class _Run:
         moves: list[Move] = []
         for video in found:
             if is_given_up(video, video.now):
-                self._keep_alone(video, poll.HELD, video.now, left)
+                with walk.alone(video):
+                    self._keep_alone(video, poll.HELD, video.now, left)
             else:
                 moves.append((video, poll.asked_next(video.now, health.after_hold(left))))
         move_all(moves)
@@ -221,23 +223,31 @@ class _Run:
     def _keep(self, answers: list[tuple[_Claimed, Said | Exception]]) -> None:
         plain: list[tuple[Move, bool]] = []
         for claimed, answer in answers:
-            if isinstance(answer, Exception):
-                plain.append((self._puzzled(claimed, answer), False))
-                continue
-            said, now = answer[0], claimed.now(answer[1])
-            asked_to_wait = self._learn(claimed, said)
-            step = decide(claimed.video, said, now)
-            if step.is_plain:
-                changes = poll.following(claimed.video, step, now, asked_to_wait)
-                plain.append(((claimed.video, changes), step.progressed))
-            else:
-                self._keep_alone(claimed.video, said, now, asked_to_wait)
+            with walk.alone(claimed.video):
+                plain += self._plain(claimed, answer)
         won = {video.pk for video in move_all([move for move, _ in plain])}
         for (video, _), has_progressed in plain:
             if video.pk in won:
                 poll.warn_of_errors(video)
                 if has_progressed:
                     self.progressed.append(video)
+
+    def _plain(self, claimed: _Claimed, answer: Said | Exception) -> list[tuple[Move, bool]]:
+        """Return what an answer changes, and whether that is progress; more is kept alone."""
+        if isinstance(answer, Exception):
+            return [(self._puzzled(claimed, answer), False)]
+        said, now = answer[0], claimed.now(answer[1])
+        asked_to_wait = self._learn(claimed, said)
+        step = decide(claimed.video, said, now)
+        if step.is_end or step.event:
+            self._keep_alone(claimed.video, said, now, asked_to_wait)
+            return []
+        return [
+            (
+                (claimed.video, poll.following(claimed.video, step, now, asked_to_wait)),
+                step.progressed,
+            )
+        ]
 
     def _keep_alone(
         self, video: Video, said: VideoTask | ApiError, now: datetime, asked_to_wait: float | None

@@ -39,7 +39,10 @@ def act(video_pk: str, token: int) -> Next | None:
 
 
 def _tend(video: Video) -> None:
-    if video.status == Status.CREATING:
+    if video.status not in Status.values:
+        # Written by a later version, before this one was put back: it knows what that means.
+        logger.warning("Video %s has the unknown status %r: left alone", video.pk, video.status)
+    elif video.status == Status.CREATING:
         create.end_unanswered(video)
     elif video.announced_at is None:
         announce_again(video)

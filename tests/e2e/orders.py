@@ -71,3 +71,7 @@ def unfinished() -> dict[str, Any]:
         "videos": Video.objects.filter(overdue_at__isnull=False).count(),
         "tasks": KeptTask.objects.filter(finished_at__isnull=True).count(),
     }
+
+
+def unrelated(tag: str) -> str:
+    return str(keep.delay(tag=tag).id)

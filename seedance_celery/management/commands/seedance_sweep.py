@@ -61,13 +61,16 @@ class Command(BaseCommand):
 
     def _report(self, swept: Swept, options: dict[str, Any]) -> None:
         if options["json"]:
-            self.stdout.write(json.dumps(dataclasses.asdict(swept)))
+            counts = {k: v for k, v in dataclasses.asdict(swept).items() if k != "elsewhere"}
+            self.stdout.write(json.dumps(counts))
         else:
             self.stdout.write(_told(swept, options))
         self.stdout.flush()
 
 
 def _told(swept: Swept, options: dict[str, Any]) -> str:
+    if swept.elsewhere and not swept.pruned:
+        return "Another sweep is at work: nothing was sent."
     sends, removes = ("Would send", "remove") if options["dry_run"] else ("Sent", "removed")
     told = f"{sends} {swept.loops} poll loops and {swept.tasks} kept tasks again"
     age = options["prune_after"] or get_settings().prune_after

@@ -39,7 +39,7 @@ def look_at_sweep() -> Iterator[Found]:
 
 def _look_at_last_sweep(late: float) -> Found:
     last: Any = Upkeep.objects.primary().annotate(now=clock.now()).first()
-    if last is None:
+    if last is None or last.swept_at is None:
         return good("nothing is overdue; no sweep has run yet")
     ago = (last.now - last.swept_at).total_seconds()
     told = f"{ago:.0f} s" if ago < 600 else f"{ago / 60:.0f} minutes"
