@@ -19,7 +19,7 @@ from ..db import clock, locks
 from ..models import AccountState, KeptTask, Video
 from ..models.account import AccountStateQuerySet
 from ..models.video import VideoQuerySet
-from ..models.walk import alone, walk
+from ..models.walk import alone
 
 __all__ = ["Verdict", "call_next", "give_back", "in_line", "look", "win"]
 
@@ -96,30 +96,32 @@ def call_next(name: str) -> None:
     free = _free(name, account.max_in_flight)
     if free <= 0:
         return
-    waiting = in_line(name).filter(in_line_since__isnull=False)
-    for video in walk(waiting, "created_at", size=free):
-        called = False
+    waiting = in_line(name).filter(_heard(), in_line_since__isnull=False)
+    for video in waiting.order_by("created_at", "pk")[:free]:
         with alone(video):
-            called = _call(video)
-        free -= called
-        if free <= 0:
-            return
+            _call(video)
 
 
-def _call(video: Video) -> bool:
-    """Send a create that waits for its turn; return whether it can take it."""
+def _call(video: Video) -> None:
     after = get_settings().resend_after
-    tasks = KeptTask.objects.using(video.db).filter(
-        video=video, task__in=(sending.CREATE, sending.SUBMIT)
-    )
     # What is due sooner than a parked task has been called already.
-    parked = list(tasks.filter(due_at__gt=clock.after(after)).values_list("pk", flat=True))
-    if not parked:
-        return True
-    for kept in tasks.filter(pk__in=parked).make_due(after):
-        kept.send()
-    # One that is locked, or cannot be changed, leaves its place to the next.
-    return not tasks.filter(pk__in=parked, due_at__gt=clock.after(after)).exists()
+    parked = KeptTask.objects.using(video.db).filter(
+        video=video, task__in=(sending.CREATE, sending.SUBMIT), due_at__gt=clock.after(after)
+    )
+    keys = list(parked.values_list("pk", flat=True))
+    for kept in KeptTask.objects.using(video.db).filter(pk__in=keys).make_due(after):
+        with alone(kept):
+            kept.send()
+
+
+def _heard() -> Q:
+    """Return which creates keep their place in the line.
+
+    Each look at a create, and each sweep, moves its `overdue_at` ahead. Where that has not been
+    possible for long (its row is locked, or refused), the others need not wait for it.
+    """
+    late = clock.after(-2 * get_settings().resend_after)
+    return Q(overdue_at__isnull=True) | Q(overdue_at__gt=late)
 
 
 def _is_turn(video: Video, limit: int | None) -> bool:
@@ -127,11 +129,7 @@ def _is_turn(video: Video, limit: int | None) -> bool:
         return True
     free = _free(video.account, limit)
     older = Q(created_at__lt=video.created_at) | Q(created_at=video.created_at, pk__lt=video.pk)
-    # Each look at a create, and each sweep, moves `overdue_at` ahead. Where that has not been
-    # possible for long (its row is locked, or refused), the create keeps no place from the others.
-    heard = Q(overdue_at__isnull=True)
-    heard |= Q(overdue_at__gt=clock.after(-2 * get_settings().resend_after))
-    return free > 0 and in_line(video.account).filter(older, heard)[:free].count() < free
+    return free > 0 and in_line(video.account).filter(_heard(), older)[:free].count() < free
 
 
 def _free(name: str, limit: int) -> int:

@@ -6,7 +6,8 @@ neither must a poll keep its worker. So such statements do not wait for locks:
 
 * PostgreSQL locks the row in the statement itself, with `SKIP LOCKED`. A session's `lock_timeout`
   would do as well, but behind a connection pooler it would reach other people's statements.
-* MariaDB and MySQL wait no longer than this one statement says.
+* MariaDB and MySQL do the same for one row. For many, and in versions before `SKIP LOCKED`, they
+  wait no longer than the one statement says.
 * SQLite locks no rows: there the whole database has one writer at a time.
 """
 
@@ -51,6 +52,22 @@ LONGEST_PAUSE = 0.2
 SKIP = " FOR NO KEY UPDATE SKIP LOCKED"
 """How PostgreSQL locks a row that is to be updated, unless somebody has it. A row of the project
 that points at it, and is not committed yet, is no obstacle."""
+
+
+def only_free(connection: Any, find: str) -> str | None:
+    """Return a subquery for the key that `find` finds, and for none where its row is locked.
+
+    None where the database has no such thing.
+    """
+    if not connection.features.has_select_for_update_skip_locked:
+        return None
+    if connection.vendor == "postgresql":
+        return f"({find}{SKIP})"
+    if connection.vendor == "mysql":
+        # MySQL takes the table that is updated in a subquery that it makes a table of first.
+        return f"(SELECT * FROM ({find} LIMIT 1 FOR UPDATE SKIP LOCKED) AS free_row)"  # noqa: S608
+    return None
+
 
 SHORTEST = 0.05
 """Seconds that a statement waits on PostgreSQL where it cannot pass over rows."""

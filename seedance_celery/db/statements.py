@@ -121,11 +121,13 @@ class _Update:
         table, where = quote(meta.db_table), " AND ".join(wheres)
         self._find = f"SELECT {quote(meta.pk.column)} FROM {table} WHERE {where}"  # noqa: S608
         self._is_brief = is_brief
-        self._skips = is_brief and self._connection.vendor == "postgresql"
-        if self._skips:
-            where = f"{quote(meta.pk.column)} = ({self._find}{locks.SKIP})"
+        free = locks.only_free(self._connection, self._find) if is_brief else None
+        self._skips = free is not None
+        if free is not None:
+            where = f"{quote(meta.pk.column)} = {free}"
         sql = f"UPDATE {table} SET {columns} WHERE {where}"  # noqa: S608
-        self._sql = locks.prefixed(self._connection, sql) if is_brief else sql
+        must_be_told = is_brief and not self._skips
+        self._sql = locks.prefixed(self._connection, sql) if must_be_told else sql
 
     def __call__(self, pk: Any, values: Iterable[Any], guards: Iterable[Collection[Any]]) -> Write:
         link = self._connection

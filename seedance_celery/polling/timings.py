@@ -105,9 +105,11 @@ def _read_lives() -> dict[Kind, list[Life]]:
     rows = settled.with_now().order_by("-created_at")
     lives: dict[Kind, list[Life]] = defaultdict(list)
     for row in _latest(rows.only(*_COLUMNS)):
-        life = None
-        with walk.alone(row):
+        try:
             life = _life(row)
+        except (ArithmeticError, TypeError, ValueError) as error:  # a date near the year 1 or 9999
+            row_errors.tell(f"Video {row.pk}", error)
+            continue
         if life is not None:
             lives[row.model, row.seconds].append(life)
             lives[row.model, None].append(life)

@@ -68,14 +68,8 @@ def _on_sqlite() -> list[str]:
 
 
 def _on_postgres() -> list[str]:
-    _run(
-        [
-            (
-                "CREATE FUNCTION bad() RETURNS trigger LANGUAGE plpgsql AS "
-                "$$ BEGIN RAISE EXCEPTION 'refused'; END $$"
-            )
-        ]
-    )
+    body = "$$ BEGIN RAISE EXCEPTION 'refused'; END $$"
+    _run([f"CREATE FUNCTION bad() RETURNS trigger LANGUAGE plpgsql AS {body}"])
     _run(
         f"CREATE TRIGGER bad BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW "
         f"WHEN (OLD.{column} LIKE 'bad%%') EXECUTE FUNCTION bad()"

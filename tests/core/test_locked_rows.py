@@ -187,24 +187,25 @@ def test_a_locked_account_gives_a_create_its_worker_back(database: Database) -> 
         assert limits.win(video, account, post_started_at=video.now) is limits.Verdict.GO
 
 
-def test_a_create_that_is_locked_leaves_its_place_to_the_next(
+def test_a_create_that_is_locked_for_long_leaves_its_place_to_the_next(
     database: Database, sent: list[str]
 ) -> None:
     with Seedance(MAX_IN_FLIGHT=1):
-        tasks = []
         for number in (1, 2):
             video = Video.objects.create(prompt="A kite", in_line_since=clock.now())
             task = a_task(video, f"kept-{number}", due_at=clock.after(900))
             KeptTask.objects.filter(pk=task.pk).update(task=sending.SUBMIT)
-            tasks.append(task)
-        with locked(tasks[0]), within(AT_ONCE):
+        first, second = Video.objects.order_by("created_at").with_now()
+        account = get_settings().account("default")
+        with locked(KeptTask.objects.get(celery_id="kept-1")), within(AT_ONCE):
             limits.call_next("default")
-            assert len(sent) == 1
-            account = get_settings().account("default")
-            second = Video.objects.order_by("created_at").with_now()[1]
             assert limits.look(second, account) is limits.Verdict.WAIT
-            Video.objects.filter(pk=tasks[0].video_id).update(overdue_at=clock.after(-1000))
+            assert not sent
+        Video.objects.filter(pk=first.pk).update(overdue_at=clock.after(-1000))
+        with locked(first), within(AT_ONCE):
+            sweep()
             assert limits.look(second, account) is limits.Verdict.GO
+        assert len(sent) == 1
 
 
 @pytest.mark.parametrize("scenario", ["stuck", "normal", "failed"])
