@@ -87,7 +87,7 @@ def poll_all(count: int) -> list[str]:
     """
     from datetime import timedelta
 
-    from seedance_celery.models.bulk import claim, move_all
+    from seedance_celery.polling.bulk import claim, move_all
 
     wal = wal_position()
     wall, cpu, done = time.perf_counter(), time.process_time(), 0

@@ -28,9 +28,9 @@ from ..db.row_errors import RowLockedError
 from ..exceptions import ApiError, KeyMissing, KeyRefused, RateLimited
 from ..lifecycle.decisions import decide, is_given_up
 from ..models import Poller, Video, walk
-from ..models.bulk import Move, claim, move_all
 from . import poll
 from .askers import Askers
+from .bulk import Move, claim, move_all
 
 __all__ = ["act"]
 

@@ -18,8 +18,8 @@ from seedance_celery import sending, signals
 from seedance_celery.conf import get_settings
 from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import AccountState, Poller, Video
-from seedance_celery.models.bulk import claim, move_all
 from seedance_celery.polling import batch, poll
+from seedance_celery.polling.bulk import claim, move_all
 from seedance_celery.shortcuts import generate_video, track_video
 from seedance_celery.tasks import create_video, poll_video
 from seedance_celery.testing import Seedance

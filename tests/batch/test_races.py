@@ -17,7 +17,7 @@ from seedance_celery import sending
 from seedance_celery.db import clock
 from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import Poller, Video
-from seedance_celery.models.bulk import claim, move_all
+from seedance_celery.polling.bulk import claim, move_all
 from tests.harness.databases import Database
 from tests.harness.processes import ROOT
 

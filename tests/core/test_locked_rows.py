@@ -23,7 +23,7 @@ from seedance_celery.db.row_errors import RowLockedError
 from seedance_celery.lifecycle import endings
 from seedance_celery.lifecycle.sweep import prune, sweep
 from seedance_celery.models import AccountState, KeptTask, Poller, Upkeep, Video
-from seedance_celery.models.bulk import claim, move_all
+from seedance_celery.polling.bulk import claim, move_all
 from seedance_celery.shortcuts import track_video
 from seedance_celery.testing import Seedance
 from tests.harness.databases import Database

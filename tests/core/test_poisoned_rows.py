@@ -21,8 +21,8 @@ from seedance_celery.db import clock, row_errors
 from seedance_celery.lifecycle import endings
 from seedance_celery.lifecycle.sweep import BATCH, prune, sweep
 from seedance_celery.models import KeptTask, Poller, Upkeep, Video
-from seedance_celery.models.bulk import claim, move_all
 from seedance_celery.polling import timings
+from seedance_celery.polling.bulk import claim, move_all
 from seedance_celery.testing import Seedance
 from tests.core import refusals
 from tests.harness.databases import Database

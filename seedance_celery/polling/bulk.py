@@ -11,8 +11,8 @@ from django.db import DatabaseError, connections, models, transaction
 from ..conf import get_settings
 from ..db import clock, locks
 from ..db.row_errors import is_about_row, is_lost_race, savepoint
-from . import walk
-from .video import Video, VideoQuerySet
+from ..models import walk
+from ..models.video import Video, VideoQuerySet
 
 __all__ = ["Move", "claim", "move_all"]
 
