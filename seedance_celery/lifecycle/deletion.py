@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.db import connections, models, router, transaction
+from django.db import models, router
 from django.db.models import DO_NOTHING, Q, QuerySet
 from django.db.models.deletion import (
     Collector,
@@ -27,8 +27,9 @@ from django.db.models.deletion import (
     get_candidate_relations_to_delete,
 )
 
-from ..db import clock
+from ..db import clock, locks
 from ..db.once import warn_once
+from ..db.row_errors import is_lost_race
 from ..models import KeptTask, Video
 from ..models.reading import is_away, read
 
@@ -135,7 +136,7 @@ def delete(videos: Sequence[Video], *, may_not: MayNot | None = None) -> Deleted
     `ForbiddenError` if `may_not` names a model, and whatever the database or a receiver raises.
     """
     using = router.db_for_write(Video)
-    with transaction.atomic(using=using):
+    with locks.short(using):
         rows = _locked(videos, using)
         collector = _collected(rows, using, may_not)
         deleted = _told(rows, collector)
@@ -164,8 +165,7 @@ def survey(videos: Sequence[Video], *, may_not: MayNot | None = None) -> Deleted
 def _locked(videos: Sequence[Video], using: str) -> list[Video]:
     """Lock the rows of videos that nobody else has locked, and return those that may go."""
     rows = Video.objects.using(using).filter(pk__in=[video.pk for video in videos]).order_by("pk")
-    skip = bool(connections[using].features.has_select_for_update_skip_locked)
-    keys = list(rows.select_for_update(skip_locked=skip).values_list("pk", flat=True))
+    keys = list(locks.skipping(rows, to_delete=True).values_list("pk", flat=True))
     # Only a statement that begins now sees what was committed before the locks were taken.
     return read(over().filter(pk__in=keys).defer(*_LARGE))
 
@@ -238,7 +238,7 @@ def _each(videos: Sequence[Video], act: Callable[[Sequence[Video]], Deleted]) ->
 
 def _refused(video: Video, error: Exception) -> Deleted:
     refusal = Refusal(video, error)
-    if not (refusal.is_forbidden or refusal.is_protected):
+    if not (refusal.is_forbidden or refusal.is_protected or is_lost_race(error)):
         kind = type(error).__name__
         message = "Video %s cannot be deleted (%s) and is passed over"
         warn_once(logger, ("deletion", video.pk, kind), message, video.pk, kind)

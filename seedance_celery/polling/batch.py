@@ -239,7 +239,7 @@ class _Run:
         said, now = answer[0], claimed.now(answer[1])
         asked_to_wait = self._learn(claimed, said)
         step = decide(claimed.video, said, now)
-        if step.is_end or step.event:
+        if not step.is_plain:
             self._keep_alone(claimed.video, said, now, asked_to_wait)
             return []
         return [

@@ -55,7 +55,7 @@ def test_storing_is_waited_for(site: Site) -> None:
 
 
 def test_a_file_that_is_not_kept_ends_with_status_1(site: Site) -> None:
-    done = manage(site.env, "seedance_generate", "A kite [file_not_mp4]", "--wait", "--store")
+    done = manage(site.env, "seedance_generate", "A kite [file_huge_length]", "--wait", "--store")
     assert done.returncode == 1
     assert "completed (not stored:" in done.stdout
 

@@ -21,7 +21,8 @@ from seedance_celery.conf import get_settings
 from seedance_celery.db import clock, locks
 from seedance_celery.db.row_errors import RowLockedError
 from seedance_celery.lifecycle import endings
-from seedance_celery.lifecycle.sweep import prune, sweep
+from seedance_celery.lifecycle.pruning import prune, prune_all
+from seedance_celery.lifecycle.sweep import sweep
 from seedance_celery.models import AccountState, KeptTask, Poller, Upkeep, Video
 from seedance_celery.polling.bulk import claim, move_all
 from seedance_celery.shortcuts import track_video
@@ -76,7 +77,7 @@ def a_video(api_id: str, **values: Any) -> Video:
 def a_task(video: Video, celery_id: str, **values: Any) -> KeptTask:
     text = sending.signature_text(sending.POLL, [{"video_pk": str(video.pk)}], task_id=celery_id)
     values = {"task": sending.POLL, "signature": text, **values}
-    return KeptTask.objects.create(celery_id=celery_id, video=video, **values)
+    return KeptTask.objects.create(key=celery_id, celery_id=celery_id, video=video, **values)
 
 
 def an_old(api_id: str) -> Video:
@@ -101,7 +102,7 @@ def test_a_sweep_goes_past_more_locked_rows_than_it_sends(
     database: Database, sent: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("seedance_celery.models.walk.PAGE", 5)
-    monkeypatch.setattr("seedance_celery.sweep.BATCH", 5)
+    monkeypatch.setattr("seedance_celery.lifecycle.sweep.BATCH", 5)
     held = [a_video(f"task_{n}", overdue_at=clock.after(-200 + n)) for n in range(12)]
     a_video("task_free")
     with locked(*held), within(AT_ONCE):
@@ -129,9 +130,9 @@ def test_pruning_leaves_what_is_locked(database: Database) -> None:
     held, free, held_by_task = an_old("task_1"), an_old("task_2"), an_old("task_3")
     task = a_task(held_by_task, "kept-1", finished_at=clock.after(-9e6))
     with locked(held, task), within(AT_ONCE):
-        assert prune(100) == 1
+        assert len(prune(100).videos) == 1
     assert not Video.objects.filter(pk=free.pk).exists()
-    assert prune(100) == 2
+    assert len(prune_all(100).videos) == 2
 
 
 def test_a_batch_claim_leaves_what_is_locked(database: Database) -> None:
@@ -259,9 +260,9 @@ def held_by_new_row(video: Video) -> Any:
     session.set_autocommit(False)
     with session.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO seedance_celery_kepttask (celery_id, task, video_id, signature, "
-            "created_at, claim_token, sends, published) "
-            "VALUES ('other', 'x', %s, '', now(), 1, 0, 0)",
+            "INSERT INTO seedance_celery_kepttask (celery_id, key, argument, task, video_id, "
+            "signature, created_at, claim_token, sends, published) "
+            "VALUES ('other', 'other', '', 'x', %s, '', now(), 1, 0, 0)",
             [Video._meta.pk.get_db_prep_value(video.pk, session)],
         )
     return session

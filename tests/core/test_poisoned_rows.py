@@ -60,7 +60,10 @@ def tasks(count: int, video: Video, mark: str, **values: Any) -> list[KeptTask]:
     past = timezone.now() - timedelta(minutes=20 if mark == "bad" else 10)
     text = sending.signature_text(sending.POLL, [{"video_pk": str(video.pk)}])
     values = {"task": sending.POLL, "signature": text, "due_at": past, **values}
-    rows = [KeptTask(celery_id=f"{mark}-{n}", video=video, **values) for n in range(count)]
+    rows = [
+        KeptTask(key=f"{mark}-{n}", celery_id=f"{mark}-{n}", video=video, **values)
+        for n in range(count)
+    ]
     KeptTask.objects.bulk_create(rows)
     return list(KeptTask.objects.filter(celery_id__startswith=mark))
 
@@ -148,7 +151,10 @@ def in_pruning(n: int, sent: list[str]) -> tuple[list[Any], Callable[[], bool]]:
     old = {"status": "failed", "finished_at": ended, "announced_at": ended, "overdue_at": None}
     bad = videos(n, "bad", **{**old, "finished_at": ended - timedelta(days=1)})
     [good] = videos(1, **old)
-    return bad, lambda: prune(86400) == 1 and not Video.objects.filter(pk=good.pk).exists()
+    return (
+        bad,
+        lambda: len(prune(86400).videos) == 1 and not Video.objects.filter(pk=good.pk).exists(),
+    )
 
 
 PLACES = {
