@@ -65,12 +65,17 @@ def database(
     Threads and transactions are as in production; the tables are emptied after the test. Not
     together with `db`.
     """
+    from django.contrib.contenttypes.models import ContentType
+
     kind = request.param
     if kind not in _databases:
         _databases[kind] = databases.create(kind)
     with django_db_blocker.unblock(), default_connection(_databases[kind].url):
+        # Each database, and each flush, gives the models other content types.
+        ContentType.objects.clear_cache()
         yield _databases[kind]
         call_command("flush", interactive=False, verbosity=0)
+    ContentType.objects.clear_cache()
 
 
 @contextmanager

@@ -186,8 +186,8 @@ def parse_created(
 def is_api_id(value: Any) -> bool:
     """Tell whether `value` can be a video's id at the API: printable, 1 to 512 characters.
 
-    "." and ".." cannot: in a URL's path they mean another address. Nor can an address, which may
-    be signed: ids are in log lines.
+    "." and ".." cannot: in a URL's path they mean another address. Nor can an address or the end of
+    one, which may be signed: ids are in log lines.
     """
     return (
         isinstance(value, str)
@@ -196,6 +196,7 @@ def is_api_id(value: Any) -> bool:
         and bool(value.strip())
         and value not in (".", "..")
         and "://" not in value
+        and redact_text(value, MAX_ID) == value
     )
 
 

@@ -17,6 +17,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 __all__ = [
     "RowLockedError",
     "alone",
+    "error_code",
     "is_about_row",
     "is_lock",
     "is_lost_race",
@@ -52,7 +53,7 @@ class RowLockedError(OperationalError):
     """Somebody has locked the row: nothing has happened to it, and it can be tried later."""
 
 
-def _code(error: BaseException) -> str | int | None:
+def error_code(error: BaseException) -> str | int | None:
     """Return PostgreSQL's SQLSTATE, or the number of MariaDB and MySQL."""
     if error.args and isinstance(error.args[0], int):
         return error.args[0]
@@ -62,12 +63,12 @@ def _code(error: BaseException) -> str | int | None:
 
 def is_lock(error: BaseException) -> bool:
     """Tell whether a statement failed because somebody has locked the row."""
-    return _code(error) in _LOCKS
+    return error_code(error) in _LOCKS
 
 
 def is_lost_race(error: BaseException) -> bool:
     """Tell whether a statement failed because others were at the row at the same time."""
-    return isinstance(error, RowLockedError) or is_lock(error) or _code(error) in _LOST_RACES
+    return isinstance(error, RowLockedError) or is_lock(error) or error_code(error) in _LOST_RACES
 
 
 def is_about_row(error: BaseException) -> bool:
@@ -77,7 +78,7 @@ def is_about_row(error: BaseException) -> bool:
     if not isinstance(error, OperationalError):
         # SQLite's driver raises Python's own error for a number that is too large.
         return isinstance(error, (DatabaseError, OverflowError, ValueError))
-    code = _code(error)
+    code = error_code(error)
     return isinstance(code, int) and code not in _SERVER_ERRORS and code not in _CLIENT_ERRORS
 
 
@@ -130,5 +131,5 @@ def tell(name: str, error: BaseException, mark: Hashable = None) -> None:
         "tells why.",
         name,
         type(error).__name__,
-        f" {code}" if (code := _code(error)) else "",
+        f" {code}" if (code := error_code(error)) else "",
     )

@@ -13,17 +13,24 @@ from django.db import InterfaceError, OperationalError, ProgrammingError, connec
 from django.db.models import QuerySet
 
 from ..db.once import warn_once
+from ..db.row_errors import error_code
 from .video import Video
 
 __all__ = ["is_away", "read"]
 
 logger = logging.getLogger(__name__)
 
+RAISED = "P0001"
+"""What PostgreSQL calls an error that a trigger raises, if the trigger says nothing else."""
+
 
 def is_away(error: Exception, using: str) -> bool:
     """Tell whether an error is the whole database's, and not that of one row or statement."""
-    if isinstance(error, (InterfaceError, ProgrammingError)):
+    if isinstance(error, InterfaceError):
         return True
+    if isinstance(error, ProgrammingError):
+        # A table that is missing is missing for all rows; a trigger that raises is about one.
+        return error_code(error) != RAISED
     return isinstance(error, OperationalError) and not connections[using].is_usable()
 
 

@@ -19,10 +19,11 @@ from seedance_celery.lifecycle.decisions import recorded
 
 SECRET = "c0ffeeba5e"
 LINK = f"https://files.example/out/kite.mp4?X-Tos-Expires=9&X-Tos-Signature={SECRET}"
+PATH = LINK.removeprefix("https://files.example")
 ESCAPED = LINK.replace("/", "\\/")
 LEAKS = [
     *[LINK, f" {LINK}\n", f"see {LINK}, please", f"<{LINK}>", LINK.upper().replace("C0", "c0")],
-    *[LINK.replace("https", "ftp"), LINK.removeprefix("https://files.example"), ESCAPED],
+    *[LINK.replace("https", "ftp"), PATH, ESCAPED],
     *[LINK.removeprefix("https:"), quote(LINK, safe=""), json.dumps({"message": LINK})],
     *[json.dumps({"error": {"code": LINK, "message": LINK}}), f"s3://bucket/k?sig={SECRET}"],
     f"https://files.example/my kite.mp4?sig={SECRET}",
@@ -110,6 +111,7 @@ def test_a_completed_video_whose_link_is_not_found_keeps_what_may_be_one(
 @example(body={"taskId": LINK}, http=200, content_type="", cut=None, is_create=True)
 @example(body={"id": "a", "status": LINK}, http=200, content_type="", cut=None, is_create=False)
 @example(body={"id": LINK, "status": "x"}, http=200, content_type="", cut=None, is_create=True)
+@example(body={"id": PATH}, http=200, content_type="", cut=None, is_create=True)
 @example(body={"x": LINK}, http=200, content_type="", cut=115, is_create=True)
 def test_no_body_lets_a_link_out(
     body: Any, http: int, content_type: str, cut: int | None, is_create: bool

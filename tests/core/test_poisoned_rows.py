@@ -18,8 +18,8 @@ from django.utils import timezone
 from seedance_celery import sending
 from seedance_celery.accounts import limits
 from seedance_celery.db import clock, row_errors
-from seedance_celery.lifecycle import endings
-from seedance_celery.lifecycle.sweep import BATCH, prune, sweep
+from seedance_celery.lifecycle import endings, pruning
+from seedance_celery.lifecycle.sweep import BATCH, sweep
 from seedance_celery.models import KeptTask, Poller, Upkeep, Video
 from seedance_celery.polling import timings
 from seedance_celery.polling.bulk import claim, move_all
@@ -29,8 +29,10 @@ from tests.harness.databases import Database
 
 
 @pytest.fixture(autouse=True)
-def _nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_errors, "_told", {})
+    monkeypatch.setattr(pruning, "_place", None)
+    monkeypatch.setattr(pruning, "_resting", {})
 
 
 @pytest.fixture
@@ -151,10 +153,13 @@ def in_pruning(n: int, sent: list[str]) -> tuple[list[Any], Callable[[], bool]]:
     old = {"status": "failed", "finished_at": ended, "announced_at": ended, "overdue_at": None}
     bad = videos(n, "bad", **{**old, "finished_at": ended - timedelta(days=1)})
     [good] = videos(1, **old)
-    return (
-        bad,
-        lambda: len(prune(86400).videos) == 1 and not Video.objects.filter(pk=good.pk).exists(),
-    )
+
+    def goes_on() -> bool:
+        # A batch each: the second one begins behind the rows that the first one met.
+        pruned = [key for _ in range(2) for key in pruning.prune(86400).videos]
+        return pruned == [good.pk] and not Video.objects.filter(pk=good.pk).exists()
+
+    return bad, goes_on
 
 
 PLACES = {

@@ -40,7 +40,7 @@ def test_a_database_that_is_away_when_a_video_is_bought(
     flight = new_flight(site, 4).take_off()
     site.wait_until(lambda: app.counts["create"] == 4, 30, "the POSTs are out")
     site.proxies["database"].cut()
-    site.wait_until(lambda: site.logs(400).count("not written yet") > 5, 30, "replies wait")
+    site.wait_until(lambda: site.logs(400).count("A write is tried again") > 5, 30, "replies wait")
     app.clear(late)
     site.proxies["database"].restore()
     flight.land()
